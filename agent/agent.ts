@@ -1,0 +1,296 @@
+import { join as joinPath } from 'node:path'
+import { Agent as HttpAgent } from 'undici'
+import { EngineError } from '#engines/engine.ts'
+import type { AnnouncedEngine } from '#protocol/engine.ts'
+import type { TaskOutcome } from '#protocol/task.ts'
+import packageJson from '../package.json' with { type: 'json' }
+import { OutputCache } from './cache.ts'
+import type { StopCause } from './close.ts'
+import type { AgentConfig } from './config.ts'
+import { Connection } from './connection.ts'
+import type { Credential } from './credential.ts'
+import { describeDevice } from './device.ts'
+import { EngineHosts } from './engine-hosts.ts'
+import type { EngineList } from './engine-list.ts'
+import { type Identified, identify, join } from './identity.ts'
+import { type Log, sentenceOf } from './log.ts'
+import { Models } from './models.ts'
+import { OutboxFiles } from './outbox-files.ts'
+import { postResult } from './result-post.ts'
+import {
+  type AbortReason,
+  type Effect,
+  grantKey,
+  grantOf,
+  type TaskGranted,
+  type TaskOffer,
+  type TaskResult,
+} from './session/state.ts'
+import { newSession } from './session.ts'
+import { nowMs, SessionLoop } from './session-loop.ts'
+import { runTask, type TaskTools } from './tasks.ts'
+import { WorkFolder } from './work-folder.ts'
+
+/** An agent in this process. `ended` resolves once, when nothing of it is left. */
+export interface RunningAgent {
+  /** Resolves at the first welcome; never, when the agent ends before. */
+  readonly ready: Promise<void>
+  readonly ended: Promise<AgentEnd>
+  /** Ends it in order; a second call hands back what still runs. */
+  drain(reason: string, limitMs?: number): void
+  /** Ends it now: children are killed, unanswered results stay on disk. */
+  stop(): Promise<AgentEnd>
+}
+
+export interface AgentEnd {
+  /** 0 drained, 1 failed, 4 the credential or token was refused. */
+  readonly exitCode: 0 | 1 | 4
+  readonly sentence: string | null
+}
+
+/** Opens the data folder and checks the models; then joins and connects in the background. Rejects when it cannot. */
+export async function startAgent(config: AgentConfig, engines: EngineList, log: Log): Promise<RunningAgent> {
+  const work = await WorkFolder.open(config.dataFolder)
+  const outbox = new OutboxFiles(config.dataFolder)
+  const unanswered = await outbox.load()
+  const models = await Models.open(config.rootFolder, log)
+  return new Agent({ config, engines, log, work, outbox, models }, unanswered)
+}
+
+interface Parts {
+  readonly config: AgentConfig
+  readonly engines: EngineList
+  readonly log: Log
+  readonly work: WorkFolder
+  readonly outbox: OutboxFiles
+  readonly models: Models
+}
+
+/** The shell round the session: it performs the orders and tells what happened. Decisions are in `session.ts`. */
+class Agent implements RunningAgent {
+  readonly ready: Promise<void>
+  readonly ended: Promise<AgentEnd>
+  readonly #parts: Parts
+  readonly #loop: SessionLoop
+  readonly #http = new HttpAgent()
+  readonly #hosts: EngineHosts
+  readonly #cache: OutputCache
+  readonly #device = describeDevice()
+  readonly #running = new Map<string, { readonly abort: AbortController; readonly done: Promise<void> }>()
+  readonly #ending = new AbortController()
+  readonly #becameReady = Promise.withResolvers<void>()
+  readonly #becameEnded = Promise.withResolvers<AgentEnd>()
+  readonly #cacheSweep: NodeJS.Timeout
+  #credential: Credential | null = null
+  #connection: Connection | null = null
+  #rejoined = false
+
+  constructor(parts: Parts, unanswered: Parameters<typeof newSession>[0]['unanswered']) {
+    const { config, engines, log, work } = parts
+    this.ready = this.#becameReady.promise
+    this.ended = this.#becameEnded.promise
+    this.#parts = parts
+    this.#cache = new OutputCache(joinPath(work.path, 'cache'), config.cacheLimitBytes)
+    this.#cacheSweep = setInterval(() => this.#attempt(this.#cache.sweep(nowMs())), CACHE_SWEEP_MS).unref()
+    const host = { listUrl: engines.moduleUrl, abortGraceMs: config.timing.abortGraceMs, log }
+    this.#hosts = new EngineHosts(host, () =>
+      this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced() }),
+    )
+    const identity = {
+      version: packageJson.version,
+      platform: this.#device.platform,
+      slots: config.slots,
+      drainLimitMs: config.drainTimeoutMs,
+    }
+    const session = newSession({ identity, engines: this.#announced(), unanswered }, nowMs())
+    this.#loop = new SessionLoop(session, (effect) => this.#perform(effect))
+    log('agent.started', { name: config.name, server: config.server, version: packageJson.version })
+    this.#attempt(this.#connect(identify).catch((error: unknown) => this.#fail(error)))
+  }
+
+  drain(reason: string, limitMs = this.#parts.config.drainTimeoutMs): void {
+    this.#parts.log('agent.drain', { reason })
+    this.#loop.dispatch({ type: 'drain.requested', reason, limitMs })
+  }
+
+  stop(): Promise<AgentEnd> {
+    return this.#end({ exitCode: 0, sentence: null })
+  }
+
+  async #connect(obtain: typeof identify): Promise<void> {
+    const { config, log } = this.#parts
+    const options = { config, log, dispatcher: this.#http, random: Math.random, signal: this.#ending.signal }
+    const identified: Identified = await obtain(options)
+    if (this.#ending.signal.aborted) return
+    if (!identified.ok) {
+      await this.#end({ exitCode: 4, sentence: identified.sentence })
+      return
+    }
+    this.#credential = identified.credential
+    this.#connection = new Connection({
+      server: config.server,
+      credential: identified.credential.credential,
+      timing: config.timing,
+      log,
+      random: Math.random,
+      onOpened: () => this.#loop.dispatch({ type: 'link.opened' }),
+      onMessage: (message) => {
+        if (message.type === 'agent.welcome') {
+          log('agent.welcomed', { agent_id: message.agent_id, session_id: message.session_id })
+          this.#becameReady.resolve()
+        }
+        this.#loop.dispatch({ type: 'message', message })
+      },
+      onClosed: () => this.#loop.dispatch({ type: 'link.closed' }),
+      onStopped: (cause, sentence) => this.#attempt(this.#stopped(cause, sentence)),
+    })
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    await this.#end({ exitCode: 1, sentence: sentenceOf(error) })
+  }
+
+  /** A stored credential that the server forgot (its data are new) is replaced once, when a join token came with it. */
+  async #stopped(cause: StopCause, sentence: string): Promise<void> {
+    if (cause === 'bad_token' && this.#parts.config.joinToken !== null && !this.#rejoined) {
+      this.#rejoined = true
+      await this.#connect(join).catch((error: unknown) => this.#fail(error))
+      return
+    }
+    await this.#end({ exitCode: cause === 'bad_token' ? 4 : 1, sentence })
+  }
+
+  #perform(effect: Effect): void {
+    const { outbox } = this.#parts
+    switch (effect.type) {
+      case 'send':
+        this.#connection?.send(effect.message)
+        break
+      case 'startTask':
+        this.#startTask(effect.offer, effect.granted)
+        break
+      case 'abortTask':
+        this.#running.get(grantKey(effect.grant))?.abort.abort(aborted(effect.reason))
+        break
+      case 'saveResult':
+        this.#attempt(outbox.save(effect.result))
+        break
+      case 'postResult':
+        this.#attempt(this.#post(effect.result))
+        break
+      case 'forgetResult':
+        this.#attempt(this.#forget(effect.result, effect.keepOutputs))
+        break
+      case 'leave':
+        this.#attempt(this.#end({ exitCode: 0, sentence: null }))
+        break
+    }
+  }
+
+  #startTask(offer: TaskOffer, granted: TaskGranted): void {
+    const { config, log, work, models } = this.#parts
+    const grant = grantOf(granted)
+    const abort = new AbortController()
+    const tools: TaskTools = {
+      work,
+      cache: this.#cache,
+      models,
+      hosts: this.#hosts,
+      threads: config.threads,
+      nowMs,
+      transfer: {
+        server: config.server,
+        dispatcher: this.#http,
+        partSizeBytes: config.partSizeBytes,
+        random: Math.random,
+        limits: { baseMs: config.timing.backoffBaseMs, capMs: config.timing.backoffCapMs },
+      },
+    }
+    const token = () => {
+      const task = this.#loop.state.tasks.get(grantKey(grant))
+      return task?.kind === 'running' ? task.token : granted.token
+    }
+    const onReport = (report: Parameters<Parameters<typeof runTask>[0]['onReport']>[0]) =>
+      this.#loop.dispatch({ type: 'task.reported', grant, report })
+    log('task.started', { task_id: grant.task_id, fence: grant.fence, engine_id: offer.engine_id })
+    const done = runTask({ offer, granted, token, signal: abort.signal, onReport }, tools).then((outcome) => {
+      this.#running.delete(grantKey(grant))
+      log('task.ended', { task_id: grant.task_id, fence: grant.fence, ...outcomeFields(outcome) })
+      this.#loop.dispatch({ type: 'task.ended', grant, outcome })
+    })
+    this.#running.set(grantKey(grant), { abort, done })
+  }
+
+  async #post(result: TaskResult): Promise<void> {
+    const credential = this.#credential?.credential
+    const { server } = this.#parts.config
+    const posted =
+      credential === undefined
+        ? { answer: null, retryAfterMs: null }
+        : await postResult(result, { server, credential, dispatcher: this.#http })
+    this.#parts.log('result.posted', { task_id: result.task_id, fence: result.fence, answer: posted.answer })
+    this.#loop.dispatch({ type: 'result.posted', grant: grantOf(result), random: Math.random(), ...posted })
+  }
+
+  async #forget(result: TaskResult, keepOutputs: boolean): Promise<void> {
+    await this.#parts.outbox.forget(result)
+    if (!keepOutputs) await this.#cache.drop(outputKeys(result))
+    this.#parts.log('result.forgotten', {
+      task_id: result.task_id,
+      fence: result.fence,
+      outputs_kept: keepOutputs,
+    })
+  }
+
+  /** The one end: nothing of this agent is left when it resolves. */
+  async #end(end: AgentEnd): Promise<AgentEnd> {
+    if (this.#ending.signal.aborted) return this.ended
+    this.#ending.abort()
+    this.#loop.stop()
+    this.#connection?.close()
+    clearInterval(this.#cacheSweep)
+    for (const { abort } of this.#running.values()) abort.abort(aborted('handed_back'))
+    await this.#hosts.stop()
+    await Promise.all([...this.#running.values()].map((task) => task.done))
+    await this.#parts.outbox.idle()
+    await this.#parts.work.remove()
+    await this.#http.destroy()
+    this.#parts.log('agent.ended', { exit_code: end.exitCode, message: end.sentence })
+    this.#becameEnded.resolve(end)
+    return end
+  }
+
+  #announced(): AnnouncedEngine[] {
+    const { engines, models, config } = this.#parts
+    const loaded = this.#hosts.loadedModels()
+    return engines.entries.map(({ manifest }) => ({
+      manifest,
+      device: this.#device.name,
+      slots: config.slots,
+      models: models.announced(manifest.id, loaded),
+    }))
+  }
+
+  /** Work whose failure stops nothing: a file that cannot be written costs a resend, not the agent. */
+  #attempt(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (!this.#ending.signal.aborted) this.#parts.log('agent.error', { message: sentenceOf(error) })
+    })
+  }
+}
+
+const CACHE_SWEEP_MS = 60_000
+
+function aborted(reason: AbortReason): EngineError {
+  return new EngineError({ code: reason, message: `The task was stopped: ${reason}.`, retryable: true })
+}
+
+function outputKeys({ outcome }: TaskResult): string[] {
+  return outcome.status === 'completed' ? outcome.artifacts.map((artifact) => artifact.key) : []
+}
+
+function outcomeFields(outcome: TaskOutcome) {
+  if (outcome.status === 'completed') return { status: outcome.status, ...outcome.metrics }
+  if (outcome.status === 'failed') return { status: outcome.status, code: outcome.error.code }
+  return { status: outcome.status }
+}

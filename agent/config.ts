@@ -1,0 +1,108 @@
+import { availableParallelism, homedir, hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { RECONNECT_LIMITS, STABLE_MS } from './backoff.ts'
+
+/** The local knobs. The server dictates the others in its welcome. */
+const Timing = z.strictObject({
+  /** From the dial to the open socket, and again from hello to welcome. */
+  handshakeMs: z.int().positive().default(10_000),
+  backoffBaseMs: z.int().positive().default(RECONNECT_LIMITS.baseMs),
+  backoffCapMs: z.int().positive().default(RECONNECT_LIMITS.capMs),
+  stableMs: z.int().positive().default(STABLE_MS),
+  /** What an aborted engine gets to stop by itself: with the child's exit well under the 5 s of a cancel. */
+  abortGraceMs: z.int().min(0).default(2_000),
+})
+
+export const AgentConfig = z.strictObject({
+  server: z
+    .url({ protocol: /^https?$/, error: 'expected the address of a server such as http://127.0.0.1:8787' })
+    .transform((url) => url.replace(/\/+$/, '')),
+  joinToken: z.string().min(1).max(500).nullable().default(null),
+  dataFolder: z.string().min(1),
+  name: z.string().min(1).max(100),
+  slots: z.int().min(1).max(64).default(1),
+  /** What each engine child may use; the cores shared out among the slots when not set. */
+  threads: z.int().min(1).max(1024),
+  drainTimeoutMs: z.int().min(0).max(86_400_000).default(300_000),
+  /** The root of the installation: `models/*.yaml` lie there, and bundled files relative to it. */
+  rootFolder: z.string().min(1),
+  /** Parts of large uploads; R2 wants them equal and at least 5 MiB. */
+  partSizeBytes: z
+    .int()
+    .positive()
+    .default(32 * 1024 ** 2),
+  cacheLimitBytes: z
+    .int()
+    .min(0)
+    .default(2 * 1024 ** 3),
+  timing: Timing.prefault({}),
+})
+export type AgentConfig = z.infer<typeof AgentConfig>
+
+export const USAGE = `usage: node agent/main.ts --server URL [--token JOIN_TOKEN] [--data DIR] [--name NAME]
+                          [--slots N] [--threads N] [--drain-timeout SECONDS] [--log json]
+  --token is needed once; then the credential in the data folder is used. DALSTON_JOIN_TOKEN does the same
+  without showing the token in the list of processes.`
+
+/** What was asked cannot be understood: exit 2, with the sentence. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Parses the command line once. Throws `UsageError`. */
+export function parseConfig(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig {
+  const flags = parseFlags(argv)
+  if (flags.log !== undefined && flags.log !== 'json')
+    throw new UsageError(`--log: expected json, got ${flags.log}`)
+  const slots = wholeNumber('--slots', flags.slots) ?? 1
+  const drainSeconds = wholeNumber('--drain-timeout', flags['drain-timeout'])
+  const parsed = AgentConfig.safeParse({
+    server: flags.server ?? env.DALSTON_SERVER,
+    joinToken: flags.token ?? env.DALSTON_JOIN_TOKEN ?? null,
+    dataFolder: resolve(flags.data ?? join(homedir(), '.dalston', 'agent')),
+    name: flags.name ?? hostname().slice(0, 100),
+    slots,
+    threads:
+      wholeNumber('--threads', flags.threads) ?? Math.max(1, Math.floor(availableParallelism() / slots)),
+    drainTimeoutMs: drainSeconds === undefined ? undefined : drainSeconds * 1000,
+    rootFolder: fileURLToPath(new URL('..', import.meta.url)),
+  })
+  if (parsed.success) return parsed.data
+  const { path, message } = parsed.error.issues[0] ?? { path: [], message: 'not valid' }
+  throw new UsageError(`--${path.join('.')}: ${message}`)
+}
+
+/** A lease that is not extended at least three times before it ends would be lost to one late packet. */
+export function intervalsFault(intervals: { lease_ms: number; lease_extend_ms: number }): string | null {
+  if (intervals.lease_ms > 3 * intervals.lease_extend_ms) return null
+  return `lease_ms must be more than 3 × lease_extend_ms, got ${intervals.lease_ms} and ${intervals.lease_extend_ms}`
+}
+
+function parseFlags(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        server: { type: 'string' },
+        token: { type: 'string' },
+        data: { type: 'string' },
+        name: { type: 'string' },
+        slots: { type: 'string' },
+        threads: { type: 'string' },
+        'drain-timeout': { type: 'string' },
+        log: { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+function wholeNumber(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`${flag}: expected a whole number, got ${text}`)
+  return Number(text)
+}

@@ -1,0 +1,50 @@
+import { EngineHost, type HostOptions } from './engine-host.ts'
+
+/**
+ * All engine children of this agent. An engine has one child; with more slots than one it gets another when all of its
+ * children are busy. Knows which models lie in memory.
+ */
+export class EngineHosts {
+  readonly #options: Omit<HostOptions, 'engineId' | 'onModel'>
+  readonly #onLoadedChanged: () => void
+  readonly #lanes = new Map<string, { readonly host: EngineHost; modelId: string | null }[]>()
+
+  constructor(options: Omit<HostOptions, 'engineId' | 'onModel'>, onLoadedChanged: () => void) {
+    this.#options = options
+    this.#onLoadedChanged = onLoadedChanged
+  }
+
+  /** An idle host of this engine, best one that holds the model. */
+  idle(engineId: string, modelId: string | null): EngineHost {
+    const lanes = this.#lanes.get(engineId) ?? []
+    this.#lanes.set(engineId, lanes)
+    const free = lanes.filter((lane) => !lane.host.busy)
+    const best = free.find((lane) => lane.modelId === modelId) ?? free[0]
+    if (best !== undefined) return best.host
+    const lane = {
+      modelId: null as string | null,
+      host: new EngineHost({
+        ...this.#options,
+        engineId,
+        onModel: (id) => {
+          if (lane.modelId === id) return
+          lane.modelId = id
+          this.#onLoadedChanged()
+        },
+      }),
+    }
+    lanes.push(lane)
+    return lane.host
+  }
+
+  loadedModels(): ReadonlySet<string> {
+    const ids = [...this.#lanes.values()]
+      .flat()
+      .flatMap((lane) => (lane.modelId === null ? [] : [lane.modelId]))
+    return new Set(ids)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].flat().map((lane) => lane.host.stop()))
+  }
+}

@@ -1,0 +1,22 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { EXIT } from './exit-codes.ts'
+import type { Command } from './io.ts'
+
+export const command: Command = {
+  summary: 'run an agent: lend this machine to a server',
+  usage: `usage: dalston agent --server URL --token TOKEN [--name NAME] [--data DIR] [--slots N] [--threads N]
+                     [--drain-timeout SECONDS]
+The token comes from \`dalston agents token\` and is needed once; then the agent's own credential is used.`,
+  /** The agent parses its own parameters; here it only gets the terminal. */
+  async run(parameters) {
+    const main = fileURLToPath(new URL('../agent/main.ts', import.meta.url))
+    const child = spawn(process.execPath, [main, ...parameters], { stdio: 'inherit' })
+    // The terminal's Ctrl-C reaches the agent by itself, which drains; this process waits for it.
+    process.on('SIGINT', () => undefined)
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
+    const [code] = await once(child, 'exit')
+    return typeof code === 'number' ? code : EXIT.failure
+  },
+}

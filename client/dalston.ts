@@ -1,0 +1,170 @@
+import type { z } from 'zod'
+import {
+  AgentList,
+  type AgentView,
+  CreatedJob,
+  CreatedJoinToken,
+  type CreateJobFields,
+  type CreateJoinToken,
+  EngineList,
+  type EngineView,
+  type ExportFormat,
+  Health,
+  JobDocument,
+  JobList,
+  ModelList,
+  type ModelView,
+  SignInLink,
+} from '#protocol/api.ts'
+import { foldEvent, type LiveJob } from '#protocol/events.ts'
+import type { UploadId } from '#protocol/ids.ts'
+import { type JobStatus, type JobSummary, JobView } from '#protocol/job.ts'
+import { type EventsOptions, type StreamedEvent, streamEvents } from './events.ts'
+import { Connection, type ConnectionOptions, parseJson, refusal } from './http.ts'
+import { type UploadOptions, uploadParts } from './upload.ts'
+
+/** Above this the recording goes in parts: the edge takes no larger request body. */
+export const SINGLE_REQUEST_BYTES = 100_000_000
+
+/** What a job is asked with; `file_name` and the file are given apart. */
+export type SubmitFields = Omit<z.input<typeof CreateJobFields>, 'upload_id'>
+
+export interface SubmitOptions extends UploadOptions {
+  readonly fields?: SubmitFields | undefined
+  /** Recordings above this many bytes go in parts. */
+  readonly singleRequestBytes?: number | undefined
+}
+
+interface Abortable {
+  readonly signal?: AbortSignal | undefined
+}
+
+const TRANSCRIPTIONS = '/v1/audio/transcriptions'
+
+/**
+ * The API of one Dalston server. Runs in browsers, Node and Workers.
+ * Every method throws DalstonProblem on a refusal and DalstonUnreachable when nothing answers.
+ */
+export class Dalston {
+  readonly #connection: Connection
+
+  constructor(options: ConnectionOptions) {
+    this.#connection = new Connection(options)
+  }
+
+  get server(): string {
+    return this.#connection.server
+  }
+
+  /** Uploads a recording and asks for its transcript. It is not sent twice by itself: that could make two jobs. */
+  async submit(file: Blob, fileName: string, options: SubmitOptions = {}): Promise<CreatedJob> {
+    const { signal } = options
+    const form = new FormData()
+    for (const [name, value] of Object.entries(options.fields ?? {})) {
+      if (value !== undefined) form.append(name, value)
+    }
+    if (options.resume !== undefined || file.size > (options.singleRequestBytes ?? SINGLE_REQUEST_BYTES)) {
+      form.append('upload_id', (await this.upload(file, fileName, options)).id)
+    } else {
+      form.append('file', file, fileName)
+    }
+    return this.#connection.json(CreatedJob, TRANSCRIPTIONS, { method: 'POST', body: form, signal })
+  }
+
+  upload(file: Blob, fileName: string, options: UploadOptions = {}): ReturnType<typeof uploadParts> {
+    return uploadParts(this.#connection, file, fileName, options)
+  }
+
+  async abortUpload(id: UploadId): Promise<void> {
+    await this.#connection.send(`/v1/uploads/${id}`, { method: 'DELETE', repeatable: true })
+  }
+
+  get(id: string, options: Abortable = {}): Promise<JobDocument> {
+    return this.#connection.json(JobDocument, jobPath(id), options)
+  }
+
+  /** Newest first, page by page as it is consumed. */
+  async *list(
+    filter: { status?: JobStatus | undefined; pageSize?: number | undefined } = {},
+  ): AsyncGenerator<JobSummary> {
+    const query = new URLSearchParams({ limit: String(filter.pageSize ?? 50) })
+    if (filter.status !== undefined) query.set('status', filter.status)
+    for (;;) {
+      const page = await this.#connection.json(JobList, `${TRANSCRIPTIONS}?${query}`)
+      yield* page.jobs
+      if (!page.has_more || page.cursor === null) return
+      query.set('cursor', page.cursor)
+    }
+  }
+
+  cancel(id: string): Promise<JobView> {
+    return this.#connection.json(JobView, `${jobPath(id)}/cancel`, { method: 'POST' })
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#connection.send(jobPath(id), { method: 'DELETE', repeatable: true })
+  }
+
+  /** The finished transcript as a file's text. */
+  async export(id: string, format: ExportFormat): Promise<string> {
+    return (await this.#connection.send(`${jobPath(id)}/export/${format}`)).text()
+  }
+
+  /** Events until the job ended, across disconnects. */
+  events(id: string, options: EventsOptions = {}): AsyncGenerator<StreamedEvent, void, void> {
+    return streamEvents(this.#connection, `${jobPath(id)}/events`, options)
+  }
+
+  /** The job as it stands after each event; the last one is terminal. */
+  async *follow(id: string, options: EventsOptions = {}): AsyncGenerator<LiveJob, void, void> {
+    let live: LiveJob | null = null
+    for await (const { event } of this.events(id, options)) {
+      live = foldEvent(live, event)
+      if (live !== null) yield live
+    }
+  }
+
+  async engines(): Promise<readonly EngineView[]> {
+    return (await this.#connection.json(EngineList, '/v1/engines')).engines
+  }
+
+  async models(): Promise<readonly ModelView[]> {
+    return (await this.#connection.json(ModelList, '/v1/models')).models
+  }
+
+  async agents(): Promise<readonly AgentView[]> {
+    return (await this.#connection.json(AgentList, '/v1/agents')).agents
+  }
+
+  /** A token with which agents join. */
+  createJoinToken(request: z.input<typeof CreateJoinToken> = {}): Promise<CreatedJoinToken> {
+    return this.#connection.json(CreatedJoinToken, '/v1/agents/tokens', jsonBody(request))
+  }
+
+  /** A link that signs one browser in to the console, once. */
+  createSignInLink(): Promise<z.infer<typeof SignInLink>> {
+    return this.#connection.json(SignInLink, '/v1/console/links', jsonBody({}))
+  }
+
+  /** What the server says of itself, healthy or not; needs no key and is tried once. */
+  async health(options: Abortable = {}): Promise<Health> {
+    const answer = await this.#connection.sendOnce('/health', options)
+    if (!(answer instanceof Response)) throw answer
+    const text = await answer.clone().text()
+    const health = Health.safeParse(parseJson(text))
+    if (health.success) return health.data
+    throw await refusal(answer, `GET ${this.server}/health`)
+  }
+}
+
+function jobPath(id: string): string {
+  return `${TRANSCRIPTIONS}/${encodeURIComponent(id)}`
+}
+
+function jsonBody(value: unknown) {
+  return {
+    method: 'POST',
+    body: JSON.stringify(value),
+    headers: { 'content-type': 'application/json' },
+  } as const
+}

@@ -1,0 +1,104 @@
+import type { JobReply } from '#core/job/input.ts'
+import type { AgentView, EngineView, Health, ModelView } from '#protocol/api.ts'
+import { jobIdOf, Pool, type TaskId } from '#protocol/ids.ts'
+import type { TaskOutcome } from '#protocol/task.ts'
+import type { AgentRow } from '#store/agents.ts'
+import { countByStatus, poolOfJob } from '#store/jobs.ts'
+import { catalog } from '../catalog.ts'
+import type { Bindings } from '../env.ts'
+import type { Gauges } from '../objects/registry.ts'
+import type { Caller } from './caller.ts'
+
+/** An agent as its credential tells. */
+export type AgentIdentity = AgentRow
+
+export const VERSION = '0.1.0'
+
+/** What runs, and what could. */
+export async function listEngines(env: Bindings, caller: Caller): Promise<EngineView[]> {
+  return registryOf(env, caller.pool).engines()
+}
+
+export async function listAgents(env: Bindings, caller: Caller): Promise<AgentView[]> {
+  return registryOf(env, caller.pool).agents(caller.pool)
+}
+
+export async function listModels(
+  env: Bindings,
+  caller: Caller,
+  engineId: string | null,
+): Promise<ModelView[]> {
+  const engines = await listEngines(env, caller)
+  const announced = engines.flatMap((engine) =>
+    engine.models.map((model) => ({ agentId: engine.agent_id, model })),
+  )
+  return catalog.models
+    .filter((model) => engineId === null || model.engine === engineId)
+    .map((model) => {
+      const holders = announced.filter((entry) => entry.model.id === model.id)
+      return {
+        ...model,
+        available_on: holders.map((entry) => entry.agentId),
+        loaded_on: holders.filter((entry) => entry.model.loaded).map((entry) => entry.agentId),
+      }
+    })
+}
+
+/** An agent's socket. The registry trusts these two headers, so they are set here and nowhere else. */
+export async function connectAgent(env: Bindings, agent: AgentRow, request: Request): Promise<Response> {
+  const headers = new Headers(request.headers)
+  headers.delete('authorization')
+  headers.set('x-dalston-agent-id', agent.id)
+  headers.set('x-dalston-agent-name', encodeURIComponent(agent.name))
+  return registryOf(env, agent.pool).fetch(new Request(request, { headers }))
+}
+
+export async function acceptResult(
+  env: Bindings,
+  agent: AgentRow,
+  result: { readonly taskId: TaskId; readonly fence: number; readonly outcome: TaskOutcome },
+): Promise<JobReply> {
+  const jobId = jobIdOf(result.taskId)
+  const pool = await poolOfJob(env.DB, jobId)
+  if (pool !== agent.pool) return 'gone'
+  return registryOf(env, agent.pool).result(agent.id, result.taskId, result.fence, result.outcome, jobId)
+}
+
+export async function checkHealth(env: Bindings): Promise<Health> {
+  const [d1, r2, agents] = await Promise.all([
+    works(env.DB.prepare('SELECT 1').first()),
+    works(env.BUCKET.head('health')),
+    registryOf(env, Pool.parse('default'))
+      .agents(Pool.parse('default'))
+      .catch(() => null),
+  ])
+  const registry = agents === null ? 'failed' : 'ok'
+  const isHealthy = d1 === 'ok' && r2 === 'ok' && registry === 'ok'
+  const online = agents?.filter((agent) => agent.status === 'online').length ?? null
+  return {
+    status: isHealthy ? 'healthy' : 'unhealthy',
+    version: VERSION,
+    checks: { d1, r2, registry },
+    agents_online: online,
+  }
+}
+
+export interface Measurements extends Gauges {
+  readonly jobs: readonly { readonly status: string; readonly count: number }[]
+}
+
+export async function measure(env: Bindings, caller: Caller): Promise<Measurements> {
+  const [jobs, gauges] = await Promise.all([countByStatus(env.DB), registryOf(env, caller.pool).gauges()])
+  return { jobs, ...gauges }
+}
+
+function registryOf(env: Bindings, pool: Pool) {
+  return env.REGISTRY.getByName(`pool:${pool}`)
+}
+
+async function works(call: Promise<unknown>): Promise<'ok' | 'failed'> {
+  return call.then(
+    () => 'ok' as const,
+    () => 'failed' as const,
+  )
+}

@@ -1,0 +1,52 @@
+import type { JobId, TaskId } from '#protocol/ids.ts'
+import type { JobError } from '#protocol/job.ts'
+import type { Artifact, StageSummary, TaskMetrics } from '#protocol/task.ts'
+import type { JobParameters, PlannedTask } from '../dag.ts'
+import type { Owner, Runner } from '../dispatch.ts'
+
+/**
+ * What happened to a job, in order: the append-only log that is the job's truth. The state is a fold of it (fold.ts), and
+ * every fact is one event of the SSE stream with the fact's seq as its id (events.ts). Nothing here decides.
+ */
+export interface JobSpec extends Owner {
+  readonly jobId: JobId
+  readonly name: string | null
+  readonly fileName: string | null
+  /** As the caller wrote them: a model id or `auto`, a language or `auto`. */
+  readonly modelRequested: string
+  readonly languageRequested: string
+  readonly parameters: JobParameters
+  readonly upload: Artifact
+  readonly tasks: readonly PlannedTask[]
+}
+
+export type FactBody =
+  | { readonly type: 'created'; readonly spec: JobSpec }
+  | { readonly type: 'running' }
+  | { readonly type: 'queued'; readonly taskId: TaskId; readonly fence: number }
+  | { readonly type: 'started'; readonly taskId: TaskId; readonly fence: number; readonly runner: Runner }
+  | {
+      readonly type: 'completed'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly artifacts: readonly Artifact[]
+      readonly summary: StageSummary
+      readonly metrics: TaskMetrics
+    }
+  | {
+      readonly type: 'failed'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly error: JobError
+      /** A counted failure uses the stage's budget; a hand-back does not. */
+      readonly counted: boolean
+      readonly next:
+        | { readonly verdict: 'retry'; readonly atMs: number }
+        | { readonly verdict: 'fail' | 'skip' }
+    }
+  | { readonly type: 'job_completed' }
+  | { readonly type: 'job_failed'; readonly error: JobError }
+  | { readonly type: 'job_cancelled' }
+
+/** `overall` is the percentage reached by then, so that percent never falls, not even after an eviction. */
+export type Fact = FactBody & { readonly seq: number; readonly atMs: number; readonly overall: number }

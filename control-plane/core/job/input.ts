@@ -1,0 +1,51 @@
+import type { TaskId } from '#protocol/ids.ts'
+import type { Partial, Progress, TaskOutcome } from '#protocol/task.ts'
+import type { Runner } from '../dispatch.ts'
+import type { JobSpec } from './facts.ts'
+
+/** What happens to a job. Every one may come twice, late, or out of order. */
+export type JobInput =
+  | { readonly type: 'create'; readonly spec: JobSpec }
+  | {
+      readonly type: 'task.started'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly runner: Runner
+    }
+  | {
+      readonly type: 'task.progress'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly n: number
+      readonly progress: Progress
+      readonly partial: Partial | null
+    }
+  | {
+      readonly type: 'task.result'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly outcome: TaskOutcome
+      /** Who says so, and whether the registry knows the task as granted to it. */
+      readonly from: { readonly agentId: string | null; readonly granted: boolean }
+    }
+  | {
+      readonly type: 'task.lost'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly counted: boolean
+      readonly reason: string
+    }
+  /** The registry's answer to `enqueue` or `inquire`: why the task waits, or that it does not know it. */
+  | {
+      readonly type: 'task.placed'
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly known: boolean
+      readonly why: string | null
+    }
+  | { readonly type: 'effect.answered'; readonly id: string }
+  | { readonly type: 'cancel' }
+  | { readonly type: 'wake' }
+
+/** `gone`: there is no such job (any more); `conflict`: it has ended. */
+export type JobReply = 'ok' | 'created' | 'accepted' | 'duplicate' | 'stale' | 'gone' | 'conflict'

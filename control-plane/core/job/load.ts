@@ -1,0 +1,30 @@
+import type { Change } from '../machine.ts'
+import type { Outstanding } from '../outbox.ts'
+import type { TrackedEffect } from './effects.ts'
+import type { Fact } from './facts.ts'
+import { fold } from './fold.ts'
+import { type JobMachineState, type JobState, NOTHING_LIVE } from './state.ts'
+
+/** The log of a job, from its saved records. */
+export function factsFrom(records: readonly Change[]): Fact[] {
+  // Records are read back as they were written by Turn.changes.
+  return records.filter((record) => record.kind === 'facts').flatMap((record) => record.value as Fact[])
+}
+
+/**
+ * The machine's state from its saved records, in the order of kind and id. What lived in memory starts anew: every
+ * dispatched task counts as heard of at `nowMs`, and every unanswered effect is due at once.
+ */
+export function loadJob(records: readonly Change[], nowMs: number): JobMachineState {
+  let job: JobState | null = null
+  for (const fact of factsFrom(records)) job = fold(job, fact)
+  if (job === null) return { job, live: NOTHING_LIVE, outbox: new Map() }
+  const saved = records.find((record) => record.kind === 'overall')?.value
+  if (typeof saved === 'number') job = { ...job, overall: Math.max(job.overall, saved) }
+  const outstanding = records.find((record) => record.kind === 'outbox')?.value as
+    | Outstanding<TrackedEffect>[]
+    | undefined
+  const outbox = new Map((outstanding ?? []).map((entry) => [entry.id, { ...entry, dueMs: nowMs }]))
+  const heardMs = new Map([...job.tasks.keys()].map((taskId) => [taskId, nowMs]))
+  return { job, live: { ...NOTHING_LIVE, heardMs }, outbox }
+}

@@ -1,0 +1,75 @@
+import type { TaskId } from '#protocol/ids.ts'
+import type { JobError, JobStatus, LivePartial, TaskStatus } from '#protocol/job.ts'
+import type { Artifact, Progress, StageSummary, TaskMetrics } from '#protocol/task.ts'
+import type { PlannedTask } from '../dag.ts'
+import type { Runner } from '../dispatch.ts'
+import type { Outbox } from '../outbox.ts'
+import type { TrackedEffect } from './effects.ts'
+import type { JobSpec } from './facts.ts'
+
+/** A job as its facts tell it. Pure data. */
+export interface JobState {
+  readonly spec: JobSpec
+  readonly seq: number
+  readonly status: JobStatus
+  readonly overall: number
+  readonly createdAtMs: number
+  readonly startedAtMs: number | null
+  readonly completedAtMs: number | null
+  readonly error: JobError | null
+  readonly tasks: ReadonlyMap<TaskId, TaskState>
+}
+
+export interface TaskState {
+  readonly plan: PlannedTask
+  readonly status: TaskStatus
+  /** 0 until the task is first enqueued. */
+  readonly fence: number
+  /** Counted failures so far. */
+  readonly failures: number
+  readonly readyAtMs: number | null
+  readonly startedAtMs: number | null
+  readonly completedAtMs: number | null
+  /** Set while a `ready` task waits for its next enqueue. */
+  readonly retryAtMs: number | null
+  readonly runner: Runner | null
+  readonly artifacts: readonly Artifact[]
+  readonly summary: StageSummary | null
+  readonly metrics: TaskMetrics | null
+  readonly error: JobError | null
+}
+
+/** What lives in memory only: the last value wins, and an eviction may forget it. */
+export interface Live {
+  readonly progress: ReadonlyMap<TaskId, Progress>
+  /** The highest n seen of each task's current fence. */
+  readonly seen: ReadonlyMap<TaskId, number>
+  readonly why: ReadonlyMap<TaskId, string>
+  /** When each dispatched task was last heard of. */
+  readonly heardMs: ReadonlyMap<TaskId, number>
+  readonly partial: LivePartial | null
+  readonly savedOverallAtMs: number
+}
+
+export const NOTHING_LIVE: Live = {
+  progress: new Map(),
+  seen: new Map(),
+  why: new Map(),
+  heardMs: new Map(),
+  partial: null,
+  savedOverallAtMs: 0,
+}
+
+/** Everything the Job object holds; `job` is null before it was created and after it was deleted. */
+export interface JobMachineState {
+  readonly job: JobState | null
+  readonly live: Live
+  readonly outbox: Outbox<TrackedEffect>
+}
+
+export const NO_JOB: JobMachineState = { job: null, live: NOTHING_LIVE, outbox: new Map() }
+
+/** Whether the registry, or the edge, holds the task now. */
+export function isDispatched(task: TaskState): boolean {
+  return task.status === 'running' || (task.status === 'ready' && task.retryAtMs === null)
+}

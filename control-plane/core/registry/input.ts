@@ -1,0 +1,35 @@
+import type { AgentMessage } from '#protocol/agent-messages.ts'
+import type { AgentId, TaskId } from '#protocol/ids.ts'
+import type { Dispatch } from '../dispatch.ts'
+import type { JobReply } from '../job/input.ts'
+
+/** What happens to a registry. Every one may come twice, late, or out of order. */
+export type RegistryInput =
+  | {
+      readonly type: 'agent.message'
+      readonly agentId: AgentId
+      readonly name: string
+      readonly sessionId: string
+      readonly message: AgentMessage
+    }
+  | { readonly type: 'agent.disconnected'; readonly agentId: AgentId; readonly sessionId: string }
+  | { readonly type: 'enqueue'; readonly dispatch: Dispatch }
+  | { readonly type: 'cancel'; readonly taskId: TaskId; readonly fence: number; readonly reason: string }
+  | { readonly type: 'inquire'; readonly taskId: TaskId; readonly fence: number }
+  | { readonly type: 'effect.answered'; readonly id: string; readonly answer: JobReply }
+  | {
+      readonly type: 'result.answered'
+      readonly agentId: AgentId
+      readonly taskId: TaskId
+      readonly fence: number
+      readonly completed: boolean
+      readonly answer: JobReply
+    }
+  /** `pongsMs`: when each agent's last `ping` was answered without waking the registry. */
+  | { readonly type: 'wake'; readonly pongsMs: ReadonlyMap<AgentId, number> }
+
+/** Whether the task is known here with this fence, and why it waits. */
+export interface RegistryReply {
+  readonly known: boolean
+  readonly why: string | null
+}

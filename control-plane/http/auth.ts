@@ -1,0 +1,41 @@
+import { type TokenClaims, verifyTaskToken } from '../access/task-token.ts'
+import { agentOfCredential, callerOfKey } from '../actions/access.ts'
+import type { Caller } from '../actions/caller.ts'
+import type { AgentIdentity } from '../actions/fleet.ts'
+import type { Bindings } from '../env.ts'
+import { ProblemError } from '../problem-error.ts'
+
+/** Which credential a route takes. No route takes another kind's. */
+export function bearer(request: Request): string | null {
+  const match = /^Bearer ([\x21-\x7e]{1,2000})$/i.exec(request.headers.get('authorization') ?? '')
+  return match?.[1] ?? null
+}
+
+export async function requireKey(request: Request, env: Bindings): Promise<Caller> {
+  const key = bearer(request)
+  const caller = key === null ? null : await callerOfKey(env, key)
+  if (caller !== null) return caller
+  const came = key === null ? 'no key' : 'one that is not valid'
+  throw unauthorized(
+    `Expected an API key (Authorization: Bearer dk_…), got ${came}. The first key is in admin.key of the data folder.`,
+  )
+}
+
+export async function requireAgent(request: Request, env: Bindings): Promise<AgentIdentity> {
+  const credential = bearer(request)
+  const agent = credential === null ? null : await agentOfCredential(env, credential)
+  if (agent === null)
+    throw unauthorized("Expected an agent's credential (da_…) that is valid. Join again with a join token.")
+  return agent
+}
+
+export async function requireTask(request: Request, env: Bindings): Promise<TokenClaims> {
+  const token = bearer(request)
+  const claims = token === null ? null : await verifyTaskToken(env.TOKEN_SECRET, token, Date.now())
+  if (claims === null) throw unauthorized('Expected a task token that is valid now.')
+  return claims
+}
+
+function unauthorized(detail: string): ProblemError {
+  return new ProblemError('unauthorized', detail, {}, { 'www-authenticate': 'Bearer' })
+}

@@ -1,0 +1,42 @@
+import { CreateJoinToken } from '#protocol/api.ts'
+import { createJoinToken } from '../actions/access.ts'
+import { createSignInLink } from '../actions/console-access.ts'
+import { checkHealth, listAgents, listEngines, listModels, measure } from '../actions/fleet.ts'
+import { drain, json, parse, readJson } from './answers.ts'
+import type { KeyContext, OpenContext } from './context.ts'
+import { metricsText } from './metrics.ts'
+
+/** Engines, models, agents, and how the installation does. */
+export async function engines({ env, caller }: KeyContext): Promise<Response> {
+  return json({ engines: await listEngines(env, caller) })
+}
+
+export async function models({ env, caller, url }: KeyContext): Promise<Response> {
+  return json({ models: await listModels(env, caller, url.searchParams.get('engine_id')) })
+}
+
+export async function agents({ env, caller }: KeyContext): Promise<Response> {
+  return json({ agents: await listAgents(env, caller) })
+}
+
+export async function joinToken({ request, env, caller }: KeyContext): Promise<Response> {
+  const wanted = parse(CreateJoinToken, await readJson(request), 'request')
+  return json(await createJoinToken(env, caller, wanted), 201)
+}
+
+export async function signInLink({ request, env, caller, url }: KeyContext): Promise<Response> {
+  await drain(request)
+  const { token, expiresAtMs } = await createSignInLink(env, caller)
+  const link = new URL(`/sign-in?link=${token}`, url)
+  return json({ url: link.href, expires_at: new Date(expiresAtMs).toISOString() }, 201)
+}
+
+export async function health({ env }: OpenContext): Promise<Response> {
+  const report = await checkHealth(env)
+  return json(report, report.status === 'healthy' ? 200 : 503)
+}
+
+export async function metrics({ env, caller }: KeyContext): Promise<Response> {
+  const text = metricsText(await measure(env, caller))
+  return new Response(text, { headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' } })
+}

@@ -1,0 +1,84 @@
+import { CreateJobFields, ExportFormat, ListJobsQuery } from '#protocol/api.ts'
+import { JobId } from '#protocol/ids.ts'
+import { cancelJob, deleteJob, followJob, type JobReading, listJobs, readJob } from '../actions/jobs.ts'
+import { Submission } from '../actions/submit.ts'
+import { notFound, ProblemError } from '../problem-error.ts'
+import { drain, json, noContent, parse, readJson } from './answers.ts'
+import type { KeyContext } from './context.ts'
+import { exportBody, jobDocument } from './documents.ts'
+import { readForm } from './multipart.ts'
+import { refuseOpenAiShape } from './openai.ts'
+
+/** The native batch API: parse → ask → answer. */
+export async function create({ request, env, caller }: KeyContext): Promise<Response> {
+  const submission = new Submission(env, caller)
+  try {
+    const isJson = request.headers.get('content-type')?.startsWith('application/json') === true
+    const form = isJson ? await readJson(request) : await readForm(request, submission)
+    refuseOpenAiShape(form)
+    const job = await submission.finish(parse(CreateJobFields, form, 'request'))
+    return json(job, 201, { location: `/v1/audio/transcriptions/${job.id}` })
+  } catch (error) {
+    await submission.abort()
+    await drain(request)
+    throw error
+  }
+}
+
+export async function list({ env, caller, url }: KeyContext): Promise<Response> {
+  const query = parse(ListJobsQuery.strict(), Object.fromEntries(url.searchParams), 'query')
+  return json(await listJobs(env, caller, query))
+}
+
+export async function read(context: KeyContext): Promise<Response> {
+  const reading = await readJob(context.env, context.caller, jobIdOf(context))
+  return new Response(jobDocument(reading), {
+    headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
+  })
+}
+
+export async function remove(context: KeyContext): Promise<Response> {
+  await deleteJob(context.env, context.caller, jobIdOf(context))
+  return noContent()
+}
+
+export async function cancel(context: KeyContext): Promise<Response> {
+  await drain(context.request)
+  return json(await cancelJob(context.env, context.caller, jobIdOf(context)))
+}
+
+export async function events(context: KeyContext): Promise<Response> {
+  return followJob(context.env, context.caller, jobIdOf(context), context.request)
+}
+
+export async function exportAs(context: KeyContext): Promise<Response> {
+  const format = ExportFormat.safeParse(context.params.format)
+  if (!format.success) {
+    const known = ExportFormat.options.join(', ')
+    throw new ProblemError(
+      'not_found',
+      `Expected an export format of ${known}, got "${context.params.format}".`,
+    )
+  }
+  const reading: JobReading = await readJob(context.env, context.caller, jobIdOf(context))
+  if (reading.segments === null) {
+    throw new ProblemError(
+      'conflict',
+      `The job is ${reading.view.status}: only a completed one can be exported.`,
+    )
+  }
+  const { body, contentType } = exportBody(format.data, reading, reading.segments, context.url.searchParams)
+  return new Response(body, {
+    headers: {
+      'content-type': contentType,
+      'content-disposition': `attachment; filename="${reading.view.id}.${format.data}"`,
+      'cache-control': 'no-store',
+    },
+  })
+}
+
+function jobIdOf(context: KeyContext): JobId {
+  const id = JobId.safeParse(context.params.id)
+  if (!id.success) throw notFound('transcription')
+  return id.data
+}

@@ -1,0 +1,95 @@
+import { type IRequest, Router } from 'itty-router'
+import { logError } from '../access/log.ts'
+import type { Caller } from '../actions/caller.ts'
+import type { Bindings } from '../env.ts'
+import { ProblemError } from '../problem-error.ts'
+import { drain, problemResponse } from './answers.ts'
+import { requireAgent, requireKey, requireTask } from './auth.ts'
+import type { OpenContext } from './context.ts'
+import { ROUTES, type Route } from './routes.ts'
+
+const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/
+
+/** Answers the native API. `caller` is set when the console asks for its visitor: then no key is looked for. */
+export async function answerApi(request: Request, env: Bindings, caller: Caller | null): Promise<Response> {
+  const url = new URL(request.url)
+  const requestId = requestIdOf(request)
+  try {
+    const response = await router.fetch(request, { env, url, requestId, caller } satisfies Call)
+    return withRequestId(response ?? problemResponse(unknownPath(url), url.pathname, requestId), requestId)
+  } catch (error) {
+    await drain(request)
+    return withRequestId(
+      problemResponse(asProblem(error, requestId, url), url.pathname, requestId),
+      requestId,
+    )
+  }
+}
+
+interface Call {
+  readonly env: Bindings
+  readonly url: URL
+  readonly requestId: string
+  readonly caller: Caller | null
+}
+
+const router = Router()
+for (const route of ROUTES) {
+  router.all(route.path, (request: IRequest, call: Call) =>
+    request.method === route.method ? handle(route, request, call) : undefined,
+  )
+}
+for (const path of new Set(ROUTES.map((route) => route.path))) {
+  router.all(path, (request: IRequest) => {
+    const allow = ROUTES.filter((route) => route.path === path).map((route) => route.method)
+    const detail = `Expected ${allow.join(' or ')} here, got ${request.method}.`
+    throw new ProblemError('method_not_allowed', detail, {}, { allow: allow.join(', ') })
+  })
+}
+
+async function handle(route: Route, request: IRequest, call: Call): Promise<Response> {
+  const { env, url, requestId } = call
+  // The platform hands the router a Request; IRequest only adds `params`.
+  const original = request as unknown as Request
+  const params = request.params as Readonly<Record<string, string>>
+  const context: OpenContext = { request: original, env, url, params, requestId }
+  switch (route.credential) {
+    case 'none':
+      return route.handler(context)
+    case 'key':
+      return route.handler({ ...context, caller: call.caller ?? (await requireKey(original, env)) })
+    case 'agent':
+      return route.handler({ ...context, agent: await requireAgent(original, env) })
+    case 'task':
+      return route.handler({ ...context, claims: await requireTask(original, env) })
+  }
+}
+
+/** Exact in the log, vague to strangers. */
+function asProblem(error: unknown, requestId: string, url: URL): ProblemError {
+  if (error instanceof ProblemError) return error
+  logError('http.failed', error, { request_id: requestId, path: url.pathname })
+  return new ProblemError(
+    'internal_error',
+    `Something went wrong here. The log has it under request id ${requestId}.`,
+  )
+}
+
+function unknownPath(url: URL): ProblemError {
+  return new ProblemError('not_found', `Nothing is served at ${url.pathname.slice(0, 200)}.`)
+}
+
+function requestIdOf(request: Request): string {
+  const given = request.headers.get('x-request-id')
+  return given !== null && REQUEST_ID.test(given) ? given : `req_${crypto.randomUUID().replaceAll('-', '')}`
+}
+
+function withRequestId(response: Response, requestId: string): Response {
+  // A socket's upgrade must be handed on as it is.
+  if (response.webSocket) return response
+  const headers = new Headers(response.headers)
+  headers.set('x-request-id', requestId)
+  headers.set('x-content-type-options', 'nosniff')
+  const { status, statusText } = response
+  return new Response(response.body, { status, statusText, headers })
+}

@@ -1,0 +1,54 @@
+import { AgentMessage, MAX_FRAME_BYTES } from '#protocol/agent-messages.ts'
+import type { AgentId } from '#protocol/ids.ts'
+
+/** What is attached to a socket, and so survives hibernation. */
+export interface SocketIdentity {
+  readonly agentId: AgentId
+  readonly name: string
+  readonly sessionId: string
+}
+
+export function identityOf(socket: WebSocket): SocketIdentity {
+  // Every socket of the registry got this attachment when it was accepted.
+  return socket.deserializeAttachment() as SocketIdentity
+}
+
+/** A frame as a message, or the reason why it is none. */
+export function parseFrame(
+  frame: string | ArrayBuffer,
+): { readonly ok: true; readonly value: AgentMessage } | { readonly ok: false; readonly reason: string } {
+  if (typeof frame !== 'string') return { ok: false, reason: 'expected a text frame, got a binary one' }
+  if (frame.length > MAX_FRAME_BYTES) {
+    return { ok: false, reason: `expected at most ${MAX_FRAME_BYTES} bytes, got ${frame.length}` }
+  }
+  const message = AgentMessage.safeParse(parseJson(frame))
+  if (message.success) return { ok: true, value: message.data }
+  const issue = message.error.issues[0]
+  return { ok: false, reason: `malformed frame: ${issue?.path.join('.')}: ${issue?.message}`.slice(0, 120) }
+}
+
+export function closeQuietly(socket: WebSocket, code: number, reason: string): void {
+  try {
+    socket.close(code, reason)
+  } catch {
+    // The other side closed first, or the code is one that only the platform may send.
+  }
+}
+
+/** False when the socket closed under us: leases and resends make up for the frame. */
+export function sendQuietly(socket: WebSocket, text: string): boolean {
+  try {
+    socket.send(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,170 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { JobEffect, TrackedEffect } from '#core/job/effects.ts'
+import { eventsAfter } from '#core/job/events.ts'
+import type { JobSpec } from '#core/job/facts.ts'
+import type { JobInput, JobReply } from '#core/job/input.ts'
+import { factsFrom, loadJob } from '#core/job/load.ts'
+import { type JobMachineState, NO_JOB } from '#core/job/state.ts'
+import { jobMachine } from '#core/job/step.ts'
+import { jobView } from '#core/job/view.ts'
+import { isTerminal, type JobView } from '#protocol/job.ts'
+import { saveIndexRow } from '#store/jobs.ts'
+import type { Bindings } from '../env.ts'
+import { Loop } from './loop.ts'
+import { Records } from './records.ts'
+import { frame, Subscribers } from './subscribers.ts'
+
+/** What a reader of a job's transcript needs: the view, and where the merged transcript lies. */
+export interface JobReading {
+  readonly view: JobView
+  readonly transcriptKey: string | null
+}
+
+/**
+ * One job: the shell round core/job. It is the truth of the job; whoever calls has asked D1 first whether the id exists
+ * and is theirs. It never renders HTML and never touches audio.
+ */
+export class Job extends DurableObject<Bindings> {
+  readonly #records: Records
+  readonly #subscribers = new Subscribers()
+  // Set in the constructor's blockConcurrencyWhile, before any call is let in.
+  #loop!: Loop<JobMachineState, JobInput, JobEffect, JobReply>
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env)
+    this.#records = new Records(ctx.storage.sql)
+    ctx.blockConcurrencyWhile(async () => this.#start(await ctx.storage.getAlarm()))
+  }
+
+  /** Answers when the job's row in D1 is durable. Throws when it could not be written. */
+  async create(spec: JobSpec): Promise<JobView> {
+    this.#loop.handle({ type: 'create', spec })
+    await this.#loop.settled('index:')
+    const state = this.#loop.state
+    if (state.job === null) throw new Error('the job was deleted while it was created')
+    const isUnsaved = [...state.outbox.keys()].some((id) => id.startsWith('index:'))
+    if (isUnsaved) throw new Error('the job could not be written to the index')
+    return jobView(state.job, state.live)
+  }
+
+  /** What the registry and the edge engine tell. Never creates a job: an unknown one answers `gone`. */
+  async tell(input: Exclude<JobInput, { type: 'create' | 'wake' | 'effect.answered' }>): Promise<JobReply> {
+    return this.#loop.handle(input)
+  }
+
+  async read(): Promise<JobReading | null> {
+    const { job, live } = this.#loop.state
+    if (job === null) return null
+    const merge = [...job.tasks.values()].find((task) => task.plan.stage === 'merge')
+    const transcript = merge?.artifacts.find((artifact) => artifact.name === 'transcript.jsonl')
+    return { view: jobView(job, live), transcriptKey: transcript?.key ?? null }
+  }
+
+  /** Empties the object: no state, no alarm. What is told to it later answers `gone`. */
+  async destroy(): Promise<void> {
+    this.#subscribers.closeAll()
+    await this.ctx.storage.deleteAlarm()
+    await this.ctx.storage.deleteAll()
+    this.#records.forget()
+    this.#loop.state = NO_JOB
+  }
+
+  /** The event stream. State and subscription are read in one synchronous block: no event falls between. */
+  override async fetch(request: Request): Promise<Response> {
+    const { job, live } = this.#loop.state
+    if (job === null) return new Response(null, { status: 404 })
+    const lastSeq = parseLastEventId(request.headers.get('last-event-id'))
+    const isKnown = lastSeq !== null && lastSeq <= job.seq
+    if (isTerminal(job.status) && isKnown && lastSeq === job.seq) return new Response(null, { status: 204 })
+    const frames = isKnown
+      ? eventsAfter(factsFrom(this.#records.read('facts')), lastSeq).map(({ seq, event }) =>
+          frame(seq, event),
+        )
+      : [frame(job.seq, { type: 'snapshot', job: jobView(job, live) })]
+    if (live.partial !== null) frames.push(frame(null, { type: 'transcript.partial', partial: live.partial }))
+    const stream = this.#subscribers.subscribe(frames, request.signal)
+    if (isTerminal(job.status)) this.#subscribers.closeAll()
+    return new Response(stream, {
+      headers: {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store, no-transform',
+        'x-accel-buffering': 'no',
+      },
+    })
+  }
+
+  override alarm(): void {
+    this.#loop.alarm()
+  }
+
+  #start(armedMs: number | null): void {
+    this.#loop = new Loop({
+      name: 'job',
+      machine: jobMachine,
+      state: loadJob(this.#records.read(), Date.now()),
+      records: this.#records,
+      storage: this.ctx.storage,
+      armedMs,
+      wakeInput: () => ({ type: 'wake' }),
+      perform: (effect) => this.#perform(effect),
+      effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),
+    })
+  }
+
+  #perform(effect: JobEffect): Promise<JobInput | null> | null {
+    switch (effect.type) {
+      case 'publish':
+        this.#subscribers.publish(effect.seq, effect.event)
+        return null
+      case 'registry.inquire':
+        return this.#inquire(effect)
+      case 'tracked':
+        return this.#performTracked(effect.id, effect.effect)
+    }
+  }
+
+  async #performTracked(id: string, effect: TrackedEffect): Promise<JobInput> {
+    switch (effect.type) {
+      case 'index.save':
+        await saveIndexRow(this.env.DB, effect.row)
+        break
+      case 'registry.enqueue': {
+        const { taskId, fence } = effect.dispatch
+        const { known, why } = await this.#registry(effect.pool).enqueue(effect.dispatch)
+        this.#loop.handle({ type: 'task.placed', taskId, fence, known, why })
+        break
+      }
+      case 'registry.cancel':
+        await this.#registry(effect.pool).cancel(effect.taskId, effect.fence)
+        break
+      case 'merge.run': {
+        const { taskId, fence } = effect.merge
+        const outcome = await this.ctx.exports.Merge.run(effect.merge)
+        this.#loop.handle({
+          type: 'task.result',
+          taskId,
+          fence,
+          outcome,
+          from: { agentId: null, granted: true },
+        })
+        break
+      }
+    }
+    return { type: 'effect.answered', id }
+  }
+
+  async #inquire(effect: Extract<JobEffect, { type: 'registry.inquire' }>): Promise<JobInput> {
+    const { taskId, fence } = effect
+    const { known, why } = await this.#registry(effect.pool).inquire(taskId, fence)
+    return { type: 'task.placed', taskId, fence, known, why }
+  }
+
+  #registry(pool: string) {
+    return this.env.REGISTRY.getByName(`pool:${pool}`)
+  }
+}
+
+function parseLastEventId(header: string | null): number | null {
+  if (header === null || !/^\d{1,9}$/.test(header)) return null
+  return Number(header)
+}

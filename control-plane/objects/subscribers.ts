@@ -1,0 +1,78 @@
+import { isTerminalEvent, type JobEvent } from '#protocol/events.ts'
+
+/** Below the 15 s within which a reader may expect a sign of life, and what finds readers that have gone. */
+const KEEP_ALIVE_MS = 14_000
+/** Chunks that may wait for a slow reader; then it is let go and resumes by id. */
+const MAX_WAITING = 256
+
+const encoder = new TextEncoder()
+
+/** The SSE readers of one job. The timer lives only while there are readers: it would keep the object awake. */
+export class Subscribers {
+  readonly #readers = new Map<ReadableStreamDefaultController<Uint8Array>, AbortSignal>()
+  #timer: ReturnType<typeof setInterval> | null = null
+
+  /** A stream that begins with `frames` and then carries what is published, until the terminal event. */
+  subscribe(frames: readonly string[], signal: AbortSignal): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          controller.enqueue(encoder.encode(`retry: 2000\n\n${frames.join('')}`))
+          this.#readers.set(controller, signal)
+          signal.addEventListener('abort', () => this.#remove(controller), { once: true })
+          this.#timer ??= setInterval(() => this.#write(encoder.encode(': keep-alive\n\n')), KEEP_ALIVE_MS)
+        },
+      },
+      new CountQueuingStrategy({ highWaterMark: 1 }),
+    )
+  }
+
+  publish(seq: number | null, event: JobEvent): void {
+    if (this.#readers.size === 0) return
+    this.#write(encoder.encode(frame(seq, event)))
+    if (isTerminalEvent(event)) this.closeAll()
+  }
+
+  closeAll(): void {
+    for (const controller of [...this.#readers.keys()]) {
+      closeQuietly(controller)
+      this.#remove(controller)
+    }
+  }
+
+  get size(): number {
+    return this.#readers.size
+  }
+
+  #write(chunk: Uint8Array): void {
+    for (const controller of [...this.#readers.keys()]) {
+      if ((controller.desiredSize ?? 0) > -MAX_WAITING) {
+        controller.enqueue(chunk)
+        continue
+      }
+      closeQuietly(controller)
+      this.#remove(controller)
+    }
+  }
+
+  #remove(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#readers.delete(controller)
+    if (this.#readers.size > 0 || this.#timer === null) return
+    clearInterval(this.#timer)
+    this.#timer = null
+  }
+}
+
+/** One SSE message: one line of JSON, and an id for what is kept. */
+export function frame(seq: number | null, event: JobEvent): string {
+  const id = seq === null ? '' : `id: ${seq}\n`
+  return `${id}event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+}
+
+function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  try {
+    controller.close()
+  } catch {
+    // The reader went first: the stream is closed or errored already.
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Writes a stream of unknown length into one R2 object with flat memory: R2 wants a known length or equal parts, so bytes
+ * gather in one buffer of a part's size. What fits into the first part is a single put.
+ */
+export const PART_BYTES = 8 * 1024 * 1024
+
+export class PartWriter {
+  readonly #bucket: R2Bucket
+  readonly #key: string
+  readonly #contentType: string
+  readonly #buffer = new Uint8Array(PART_BYTES)
+  readonly #parts: R2UploadedPart[] = []
+  #filledBytes = 0
+  #upload: R2MultipartUpload | null = null
+  sizeBytes = 0
+
+  constructor(bucket: R2Bucket, key: string, contentType: string) {
+    this.#bucket = bucket
+    this.#key = key
+    this.#contentType = contentType
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.sizeBytes += bytes.length
+    for (let offset = 0; offset < bytes.length; ) {
+      const taken = Math.min(bytes.length - offset, PART_BYTES - this.#filledBytes)
+      this.#buffer.set(bytes.subarray(offset, offset + taken), this.#filledBytes)
+      this.#filledBytes += taken
+      offset += taken
+      if (this.#filledBytes === PART_BYTES) await this.#flushPart()
+    }
+  }
+
+  /** Makes the object appear. */
+  async finish(): Promise<void> {
+    const httpMetadata = { contentType: this.#contentType }
+    if (this.#upload === null) {
+      await this.#bucket.put(this.#key, this.#buffer.subarray(0, this.#filledBytes), { httpMetadata })
+      return
+    }
+    if (this.#filledBytes > 0) await this.#flushPart()
+    await this.#upload.complete(this.#parts)
+  }
+
+  /** Leaves nothing behind. */
+  async abort(): Promise<void> {
+    await this.#upload?.abort()
+  }
+
+  async #flushPart(): Promise<void> {
+    const httpMetadata = { contentType: this.#contentType }
+    this.#upload ??= await this.#bucket.createMultipartUpload(this.#key, { httpMetadata })
+    const part = this.#buffer.subarray(0, this.#filledBytes)
+    this.#parts.push(await this.#upload.uploadPart(this.#parts.length + 1, part))
+    this.#filledBytes = 0
+  }
+}

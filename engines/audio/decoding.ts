@@ -1,0 +1,39 @@
+import type { PrepareSummary } from '#protocol/task.ts'
+
+export type DecoderName = PrepareSummary['decoder']
+export type AudioSource = PrepareSummary['source']
+
+/** 16 kHz mono samples in order, with the part of the input that is read, from 0 to 1 (null: not known). */
+export interface DecodedChunk {
+  readonly samples: Int16Array
+  readonly fraction: number | null
+}
+
+/** One file being decoded. `chunks` is iterated once; leaving it early ends the decoder. */
+export interface Decoding {
+  readonly decoder: DecoderName
+  readonly chunks: AsyncIterable<DecodedChunk>
+  /** Known when the first chunk has come. */
+  source(): AudioSource
+}
+
+export interface DecodeRequest {
+  /** Absolute. */
+  readonly path: string
+  /** The caller's name for the file: a hint, never a path. */
+  readonly fileName: string | null
+  /** A decoder stops soon after this much audio; the reader of the chunks decides what that means. */
+  readonly limitSeconds: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * What ffmpeg's libraries may open: containers of sound and film. Playlists, scripts and image sequences, which name
+ * other files, are not among them, whatever a file pretends to be (an ID3 tag before `#EXTM3U`, say).
+ */
+export const FORMAT_WHITELIST = [
+  'aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,iff,loas,matroska,webm',
+  'mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,nut,ogg,rm,tak,truehd,tta,voc,w64,wav,wsd,wtv,wv',
+].join(',')
+
+export const PROTOCOL_WHITELIST = 'file,pipe'

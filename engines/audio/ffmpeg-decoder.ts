@@ -1,0 +1,111 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { SAMPLE_RATE_HZ } from '#protocol/audio.ts'
+import { audioError } from './audio-error.ts'
+import {
+  type DecodedChunk,
+  type DecodeRequest,
+  type Decoding,
+  FORMAT_WHITELIST,
+  PROTOCOL_WHITELIST,
+} from './decoding.ts'
+import { FfmpegReport } from './ffmpeg-report.ts'
+import { SampleJoiner } from './s16.ts'
+
+/** ffmpeg's own allocations of one block: broken headers ask for gigabytes. */
+const MAX_BLOCK_BYTES = 268_435_456
+
+/** The ffmpeg program on a PATH, or null. */
+export function findFfmpeg(searchPath: string | undefined): string | null {
+  const name = process.platform === 'win32' ? 'ffmpeg.exe' : 'ffmpeg'
+  const found = (searchPath ?? '')
+    .split(delimiter)
+    .find((folder) => folder !== '' && isProgram(join(folder, name)))
+  return found === undefined ? null : join(found, name)
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    // Not there, or not allowed to run: both mean no.
+    return false
+  }
+}
+
+/** Decodes in a child process, so that media from strangers stay outside this one. */
+export function decodeWithFfmpeg(program: string, request: DecodeRequest): Decoding {
+  const report = new FfmpegReport()
+  return { decoder: 'ffmpeg', chunks: chunks(program, request, report), source: () => report.source() }
+}
+
+/** `file:` keeps ffmpeg from reading a protocol out of the name. Only the first audio stream is decoded. */
+export function ffmpegArguments(path: string, limitSeconds: number): string[] {
+  return [
+    ...['-nostdin', '-hide_banner', '-nostats', '-loglevel', 'level+info'],
+    ...['-max_alloc', String(MAX_BLOCK_BYTES)],
+    ...['-protocol_whitelist', PROTOCOL_WHITELIST, '-format_whitelist', FORMAT_WHITELIST],
+    ...['-i', `file:${path}`, '-map', '0:a:0', '-vn', '-sn', '-dn', '-t', String(limitSeconds)],
+    ...['-ac', '1', '-ar', String(SAMPLE_RATE_HZ), '-c:a', 'pcm_s16le', '-f', 's16le', 'pipe:1'],
+  ]
+}
+
+async function* chunks(
+  program: string,
+  request: DecodeRequest,
+  report: FfmpegReport,
+): AsyncGenerator<DecodedChunk> {
+  request.signal.throwIfAborted()
+  const child = spawn(program, ffmpegArguments(request.path, request.limitSeconds), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const closed = once(child, 'close')
+  // A child that never started rejects here as well as below, where it is reported.
+  closed.catch(() => undefined)
+  const kill = () => child.kill('SIGKILL')
+  request.signal.addEventListener('abort', kill, { once: true })
+  try {
+    let count = 0
+    for await (const samples of samplesOf(child, report)) {
+      request.signal.throwIfAborted()
+      count += samples.length
+      const seconds = count / SAMPLE_RATE_HZ
+      const fraction = report.durationSeconds ? Math.min(1, seconds / report.durationSeconds) : null
+      yield { samples, fraction }
+    }
+    const [code] = await closed
+    request.signal.throwIfAborted()
+    // What decodes is used: a cut file ends with an error after all the sound that it holds.
+    if (code !== 0 && count === 0) throw ffmpegError(report)
+  } finally {
+    request.signal.removeEventListener('abort', kill)
+    kill()
+    await closed.catch(() => undefined)
+  }
+}
+
+async function* samplesOf(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  report: FfmpegReport,
+): AsyncGenerator<Int16Array> {
+  const joiner = new SampleJoiner()
+  child.stderr.setEncoding('utf8').on('data', (text: string) => report.push(text))
+  for await (const bytes of child.stdout) {
+    const samples = joiner.push(bytes)
+    if (samples.length > 0) yield samples
+  }
+}
+
+function ffmpegError(report: FfmpegReport): Error {
+  const problem = report.problem() || 'no reason given'
+  if (/matches no streams|does not contain any stream/.test(problem))
+    return audioError('not_audio', 'The file holds no audio stream. Send a recording with sound.')
+  return audioError(
+    'invalid_audio',
+    `No audio could be decoded from the file. ffmpeg says: ${problem.replaceAll(/file:\/\S+: /g, '')}`,
+  )
+}

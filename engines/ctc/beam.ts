@@ -1,0 +1,229 @@
+import type { LanguageModel } from '../text/language-model.ts'
+import type { Lexicon } from '../text/lexicon.ts'
+import { Beam, Candidates } from './beam-arrays.ts'
+import { logAdd, NOTHING } from './log-math.ts'
+import { PrefixTree } from './prefix-tree.ts'
+
+export interface BeamOptions {
+  readonly beamWidth: number
+  readonly languageModelWeight: number
+  readonly wordBonus: number
+  /** Tokens less likely than this in a frame start nothing. Natural log. */
+  readonly tokenLogProbFloor: number
+  /** Prefixes this far behind the best are dropped. */
+  readonly scoreMargin: number
+}
+
+export interface BeamAlphabet {
+  readonly tokenCount: number
+  readonly blank: number
+  readonly delimiter: number
+}
+
+export interface BeamResult {
+  /** Indices of the lexicon's words. */
+  readonly words: number[]
+  /** The language model's state after them. */
+  readonly state: number
+  /** Natural log of the acoustic probability plus the words' score. */
+  readonly score: number
+}
+
+/**
+ * CTC prefix beam search bound to a lexicon. A prefix is what has been written so far; its score is the log of the summed
+ * probability of all its paths, plus for each word `languageModelWeight` × ln P(word | words before) + `wordBonus`. A word is
+ * scored when its delimiter comes, or at the end, where only prefixes that stand at a word's end win. Delimiters before
+ * the first word and after another one change nothing.
+ *
+ * Prefixes with the same language model state, lexicon node and last token have the same future, so the best of them stands
+ * for all. Everything lives in arrays that are kept from call to call: a frame makes no garbage.
+ */
+export class BeamDecoder {
+  readonly #lexicon: Lexicon
+  readonly #model: LanguageModel | null
+  readonly #modelWords: Int32Array
+  readonly #alphabet: BeamAlphabet
+  readonly #options: BeamOptions
+  readonly #tree = new PrefixTree()
+  readonly #beam: Beam
+  readonly #candidates: Candidates
+  /** The candidate of each prefix node that is in the beam now; −1 for all others. */
+  #candidateOf = new Int32Array(4096).fill(-1)
+
+  constructor(lexicon: Lexicon, model: LanguageModel | null, alphabet: BeamAlphabet, options: BeamOptions) {
+    this.#lexicon = lexicon
+    this.#model = model
+    this.#modelWords = Int32Array.from(lexicon.words, (word) => model?.wordId(word) ?? -1)
+    this.#alphabet = alphabet
+    this.#options = options
+    this.#beam = new Beam(options.beamWidth)
+    this.#candidates = new Candidates(options.beamWidth * (lexicon.widest + 2))
+  }
+
+  /** The state at the start of a sentence: what `decode` takes where nothing came before. */
+  get start(): number {
+    return this.#model?.start ?? 0
+  }
+
+  /** The best words of `frames` rows of `logProbs` ([frame][token], natural log), after the words that `state` stands for. */
+  decode(logProbs: Float32Array, frames: number, state: number): BeamResult {
+    this.#tree.reset(state)
+    this.#beam.reset()
+    for (let frame = 0; frame < frames; frame++) this.#step(logProbs, frame * this.#alphabet.tokenCount)
+    return this.#best()
+  }
+
+  #step(logProbs: Float32Array, row: number): void {
+    this.#stay(logProbs, row)
+    this.#extend(logProbs, row)
+    for (let index = 0; index < this.#beam.count; index++) this.#candidateOf[this.#beam.node[index] ?? 0] = -1
+    this.#candidates.total(this.#tree)
+    this.#keepBest()
+  }
+
+  /** Blanks and repeats: each prefix as it is. Candidate i is the beam's prefix i. */
+  #stay(logProbs: Float32Array, row: number): void {
+    const { blank, delimiter } = this.#alphabet
+    const beam = this.#beam
+    const candidates = this.#candidates
+    const blankLogProb = logProbs[row + blank] ?? NOTHING
+    const delimiterLogProb = logProbs[row + delimiter] ?? NOTHING
+    candidates.count = beam.count
+    if (this.#candidateOf.length < this.#tree.size) this.#growCandidateOf()
+    for (let index = 0; index < beam.count; index++) {
+      const node = beam.node[index] ?? 0
+      const endsBlank = beam.endsBlank[index] ?? NOTHING
+      const endsToken = beam.endsToken[index] ?? NOTHING
+      const either = logAdd(endsBlank, endsToken)
+      const last = this.#tree.token[node] ?? -1
+      let stayBlank = either + blankLogProb
+      let stayToken = last === -1 ? NOTHING : endsToken + (logProbs[row + last] ?? NOTHING)
+      if (last === -1) stayBlank = logAdd(stayBlank, either + delimiterLogProb)
+      if (last === delimiter) stayToken = logAdd(stayToken, endsBlank + delimiterLogProb)
+      beam.either[index] = either
+      candidates.node[index] = node
+      candidates.endsBlank[index] = stayBlank
+      candidates.endsToken[index] = stayToken
+      this.#candidateOf[node] = index
+    }
+  }
+
+  /** One more token: a letter that the lexicon allows, or the delimiter after a word. */
+  #extend(logProbs: Float32Array, row: number): void {
+    const floor = this.#options.tokenLogProbFloor
+    const lexicon = this.#lexicon
+    const beam = this.#beam
+    const delimiterLogProb = logProbs[row + this.#alphabet.delimiter] ?? NOTHING
+    for (let index = 0; index < beam.count; index++) {
+      const node = beam.node[index] ?? 0
+      const last = this.#tree.token[node] ?? -1
+      const place = this.#tree.place[node] ?? 0
+      const first = lexicon.firstChild[place] ?? 0
+      const end = first + (lexicon.childCount[place] ?? 0)
+      for (let child = first; child < end; child++) {
+        const token = lexicon.token[child] ?? 0
+        const logProb = logProbs[row + token] ?? NOTHING
+        if (logProb < floor) continue
+        const before = (token === last ? beam.endsBlank[index] : beam.either[index]) ?? NOTHING
+        if (before !== NOTHING) this.#offer(node, token, child, before + logProb)
+      }
+      const word = lexicon.word[place] ?? -1
+      if (word === -1 || delimiterLogProb < floor) continue
+      this.#offer(node, this.#alphabet.delimiter, 0, (beam.either[index] ?? NOTHING) + delimiterLogProb)
+    }
+  }
+
+  /** A prefix that is in the beam already takes the path in; any other is a new candidate. */
+  #offer(parent: number, token: number, place: number, logProb: number): void {
+    const candidates = this.#candidates
+    const node = this.#tree.child(parent, token)
+    const present = node === -1 ? -1 : (this.#candidateOf[node] ?? -1)
+    if (present !== -1) {
+      candidates.endsToken[present] = logAdd(candidates.endsToken[present] ?? NOTHING, logProb)
+      return
+    }
+    candidates.addNew(node === -1 ? this.#grow(parent, token, place) : node, logProb)
+  }
+
+  #grow(parent: number, token: number, place: number): number {
+    if (token !== this.#alphabet.delimiter) return this.#tree.add(parent, token, place)
+    const score = this.#scoreWord(parent)
+    return this.#tree.addWord(parent, token, score, this.#model?.next ?? 0)
+  }
+
+  /** The score with the word at whose end `node` stands; the model's `next` is the state after it. */
+  #scoreWord(node: number): number {
+    const word = this.#lexicon.word[this.#tree.place[node] ?? 0] ?? -1
+    const before = this.#tree.score[node] ?? 0
+    const { languageModelWeight, wordBonus } = this.#options
+    if (this.#model === null) return before + wordBonus
+    const logProb = this.#model.score(this.#tree.state[node] ?? 0, this.#modelWords[word] ?? -1)
+    return before + languageModelWeight * logProb + wordBonus
+  }
+
+  #keepBest(): void {
+    const { candidates, beam, tree } = { candidates: this.#candidates, beam: this.#beam, tree: this.#tree }
+    const ranked = candidates.ranked(this.#options.scoreMargin)
+    beam.reset(0)
+    beam.forgetFutures()
+    for (let rank = 0; rank < ranked && beam.count < this.#options.beamWidth; rank++) {
+      const candidate = candidates.order[rank] ?? 0
+      const node = candidates.node[candidate] ?? 0
+      const isNew = beam.addFuture(tree.state[node] ?? 0, tree.place[node] ?? 0, tree.token[node] ?? -1)
+      if (isNew)
+        beam.push(
+          node,
+          candidates.endsBlank[candidate] ?? NOTHING,
+          candidates.endsToken[candidate] ?? NOTHING,
+        )
+    }
+  }
+
+  #best(): BeamResult {
+    const tree = this.#tree
+    let best = -1
+    let bestScore = NOTHING
+    let bestIsOpen = false
+    let fallback = 0
+    let fallbackScore = NOTHING
+    let bestState = 0
+    for (let index = 0; index < this.#beam.count; index++) {
+      const node = this.#beam.node[index] ?? 0
+      const acoustic = logAdd(this.#beam.endsBlank[index] ?? NOTHING, this.#beam.endsToken[index] ?? NOTHING)
+      const place = tree.place[node] ?? 0
+      const isOpen = place !== 0
+      if (acoustic + (tree.score[node] ?? 0) > fallbackScore) {
+        fallback = node
+        fallbackScore = acoustic + (tree.score[node] ?? 0)
+      }
+      if (isOpen && this.#lexicon.word[place] === -1) continue
+      const score = acoustic + (isOpen ? this.#scoreWord(node) : (tree.score[node] ?? 0))
+      if (score <= bestScore) continue
+      best = node
+      bestScore = score
+      bestIsOpen = isOpen
+      bestState = isOpen ? (this.#model?.next ?? 0) : (tree.state[node] ?? 0)
+    }
+    // Sound that stops inside a word, in every prefix: the whole words of the best one.
+    if (best === -1)
+      return { words: this.#wordsOf(fallback, false), state: tree.state[fallback] ?? 0, score: fallbackScore }
+    return { words: this.#wordsOf(best, bestIsOpen), state: bestState, score: bestScore }
+  }
+
+  #wordsOf(last: number, isOpen: boolean): number[] {
+    const tree = this.#tree
+    const words: number[] = []
+    if (isOpen) words.push(this.#lexicon.word[tree.place[last] ?? 0] ?? -1)
+    for (let node = last; node > 0; node = tree.parent[node] ?? 0) {
+      if (tree.token[node] !== this.#alphabet.delimiter) continue
+      words.push(this.#lexicon.word[tree.place[tree.parent[node] ?? 0] ?? 0] ?? -1)
+    }
+    return words.reverse()
+  }
+
+  #growCandidateOf(): void {
+    const larger = new Int32Array(this.#tree.size * 2).fill(-1)
+    larger.set(this.#candidateOf)
+    this.#candidateOf = larger
+  }
+}

@@ -1,0 +1,84 @@
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { SpeechRegion } from '#protocol/audio.ts'
+import { speaks } from '#protocol/language.ts'
+import type { TranscribeSummary } from '#protocol/task.ts'
+import type { Segment } from '#protocol/transcript.ts'
+import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
+import { manifest } from './manifest.ts'
+import { type CtcModel, loadModel } from './model-folder.ts'
+import { transcription, WINDOW_SECONDS } from './transcription.ts'
+
+/** Speech to words with a CTC acoustic model. See README.md for what a model folder holds. */
+export default defineEngine<'transcribe', CtcModel>({
+  manifest,
+  stage: 'transcribe',
+  async load(files) {
+    if (files === null) throw new Error('ctc needs a model folder, none was given')
+    return loadModel(files)
+  },
+  run: transcribe,
+  dispose: (model) => model.acoustic.release(),
+})
+
+async function transcribe(
+  task: EngineTask<'transcribe'>,
+  model: CtcModel,
+  context: RunContext,
+): Promise<TranscribeSummary> {
+  const { language, granularity } = task.parameters
+  const spoken = model.config.language
+  if (language !== null && spoken !== null && !speaks([spoken], language))
+    throw new EngineError({
+      code: 'unsupported_language',
+      message: `This model speaks ${spoken}, asked was ${language}. Choose another model or leave the language out.`,
+      retryable: false,
+    })
+  const { audio, speechRegions } = task.inputs
+  context.report({ percent: 0, message: null })
+  await using output = await open(join(task.outputFolder, 'transcript.jsonl'), 'w')
+  const counts = { segments: 0, words: 0, characters: 0 }
+  const advances = transcription(model, audio, readRegions(speechRegions), {
+    windowSeconds: WINDOW_SECONDS,
+    signal: context.signal,
+  })
+  for await (const { segments, seconds, partial } of advances) {
+    for (const segment of segments) {
+      counts.segments += 1
+      counts.words += segment.words.length
+      counts.characters += segment.text.length
+      await writeSegment(output, granularity === 'word' ? segment : { ...segment, words: [] })
+    }
+    context.report({ percent: percentOf(seconds, audio), message: null }, partial)
+  }
+  return {
+    stage: 'transcribe',
+    language: language ?? spoken,
+    language_source: language !== null ? 'requested' : spoken !== null ? 'model' : null,
+    granularity_requested: granularity,
+    granularity_achieved: granularity,
+    no_speech: counts.words === 0,
+    segment_count: counts.segments,
+    word_count: counts.words,
+    character_count: counts.characters,
+    warnings: [],
+  }
+}
+
+async function writeSegment(output: FileHandle, segment: Segment): Promise<void> {
+  await output.writeFile(`${JSON.stringify(segment)}\n`)
+}
+
+function percentOf(seconds: number, audio: { start: number; end: number }): number {
+  if (audio.end <= audio.start) return 100
+  const part = (seconds - audio.start) / (audio.end - audio.start)
+  return Math.round(Math.min(1, Math.max(0, part)) * 1000) / 10
+}
+
+/** The lines of `speech.jsonl`, one at a time. */
+async function* readRegions(path: string): AsyncGenerator<SpeechRegion> {
+  const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
+  for await (const line of lines) if (line !== '') yield SpeechRegion.parse(JSON.parse(line))
+}

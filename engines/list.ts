@@ -1,0 +1,16 @@
+import type { EngineManifest } from '#protocol/engine.ts'
+import { manifest as ctc } from './ctc/manifest.ts'
+import type { Engine, EngineStage } from './engine.ts'
+import { manifest as prepare } from './prepare/manifest.ts'
+
+export interface ListedEngine {
+  readonly manifest: EngineManifest
+  /** Imports the engine with all that it needs. Only a child process does so: native code never loads into the agent. */
+  readonly load: () => Promise<Engine<EngineStage, unknown>>
+}
+
+/** Every engine there is. To add one: its folder, and a line here. */
+export const ENGINES: readonly ListedEngine[] = [
+  { manifest: prepare, load: async () => (await import('./prepare/engine.ts')).default },
+  { manifest: ctc, load: async () => (await import('./ctc/engine.ts')).default },
+]

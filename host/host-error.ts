@@ -1,0 +1,13 @@
+/** Why a server cannot start, in one sentence for the person who started it. */
+export class HostError extends Error {
+  constructor(sentence: string, options?: ErrorOptions) {
+    super(sentence, options)
+    this.name = 'HostError'
+  }
+}
+
+/** The system's code of an error (`EACCES`), or its message. */
+export function systemCode(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { EngineId, ModelId } from './ids.ts'
+import { Language } from './language.ts'
+import { Stage } from './stage.ts'
+
+/** What an engine, or one of its models, can do. `languages: null` means any language. */
+export const Capabilities = z.strictObject({
+  languages: z.array(Language).nullable(),
+  word_timestamps: z.boolean(),
+  diarization: z.boolean(),
+  split_channels: z.boolean(),
+  native_streaming: z.boolean(),
+  max_audio_seconds: z.number().positive().nullable(),
+})
+export type Capabilities = z.infer<typeof Capabilities>
+
+/** An engine as its folder declares it. Every engine serves batch and realtime. */
+export const EngineManifest = z.strictObject({
+  id: EngineId,
+  name: z.string().min(1).max(100),
+  version: z.string().min(1).max(40),
+  description: z.string().max(500),
+  stages: z.array(Stage).min(1),
+  interfaces: z.array(z.enum(['batch', 'realtime'])).min(1),
+  capabilities: Capabilities,
+  /** False for engines such as prepare, which run without weights. */
+  needs_model: z.boolean(),
+  hardware: z.strictObject({
+    gpu_required: z.boolean(),
+    memory_mib: z.int().positive(),
+  }),
+})
+export type EngineManifest = z.infer<typeof EngineManifest>
+
+/** A model that an agent can serve now. */
+export const AnnouncedModel = z.strictObject({
+  id: ModelId,
+  runtime_model_id: z.string().min(1).max(200),
+  languages: z.array(Language).nullable(),
+  word_timestamps: z.boolean(),
+  embedded: z.boolean(),
+  loaded: z.boolean(),
+})
+export type AnnouncedModel = z.infer<typeof AnnouncedModel>
+
+/** An engine as an agent announces it, in full, on every connect. */
+export const AnnouncedEngine = z.strictObject({
+  manifest: EngineManifest,
+  device: z.string().min(1).max(100),
+  slots: z.int().min(1).max(1024),
+  models: z.array(AnnouncedModel).max(1000),
+})
+export type AnnouncedEngine = z.infer<typeof AnnouncedEngine>

@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config'
+
+/** `pure`: no server. `workerd`: the Worker in the real runtime. `e2e`: the real server, agent, engine and model. */
+const slow = { testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false }
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'pure',
+          include: ['tests/**/*.test.ts'],
+          exclude: ['tests/workerd/**', 'tests/e2e/**', 'tests/browser/**'],
+          testTimeout: 30_000,
+        },
+      },
+      { test: { name: 'workerd', include: ['tests/workerd/**/*.test.ts'], ...slow } },
+      { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...slow } },
+      { test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], ...slow } },
+    ],
+  },
+})
