@@ -4,7 +4,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommandError, EXIT, type ExitCode } from './exit-codes.ts'
 import { exitCodeOfEnding, followJob, untilInterrupted } from './follow-job.ts'
-import { type Interrupts, listenForInterrupts } from './interrupts.ts'
+import type { Interrupts } from './interrupts.ts'
 import type { Command, Io } from './io.ts'
 import { type LocalServer, startLocalServer } from './local-server.ts'
 import { exactly, parseParameters } from './parameters.ts'
@@ -20,7 +20,7 @@ export const command: Command = {
   async run(parameters, io) {
     exactly(parseParameters(parameters, {}).positionals)
     if (!existsSync(SAMPLE)) throw new CommandError(`the sample ${SAMPLE} is not there`, EXIT.failure)
-    const interrupts = listenForInterrupts()
+    const interrupts = io.listenForInterrupts()
     const dataPath = mkdtempSync(join(tmpdir(), 'dalston-demo-'))
     let server: LocalServer | null = null
     try {

@@ -1,3 +1,5 @@
+import { type Interrupts, listenForInterrupts } from './interrupts.ts'
+
 /** What a command may touch of the outside: data on stdout, everything for people on stderr. */
 export interface Io {
   readonly out: (text: string) => void
@@ -6,6 +8,8 @@ export interface Io {
   /** stderr is a terminal on which lines may be drawn over. */
   readonly canRedraw: boolean
   readonly columns: () => number
+  /** From here on Ctrl-C is the command's to handle. */
+  readonly listenForInterrupts: () => Interrupts
 }
 
 export interface Command {
@@ -27,6 +31,7 @@ export function processIo(): Io {
     environment: env,
     canRedraw: mayRedraw(stderr.isTTY === true, env),
     columns: () => stderr.columns ?? 80,
+    listenForInterrupts,
   }
 }
 

@@ -2,7 +2,6 @@ import { EXPORT_FORMATS } from '#protocol/api.ts'
 import { JobStatus, type JobSummary, type JobView } from '#protocol/job.ts'
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts'
 import { exitCodeOfEnding, followJob } from './follow-job.ts'
-import { listenForInterrupts } from './interrupts.ts'
 import type { Command, Io } from './io.ts'
 import { letGo } from './let-go.ts'
 import { choice, exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS, wholeNumber } from './parameters.ts'
@@ -104,7 +103,7 @@ async function follow(parameters: readonly string[], io: Io): Promise<ExitCode> 
   const format = choice('--format', values.format, EXPORT_FORMATS) ?? 'txt'
   const seconds = wholeNumber('--timeout', values.timeout, { min: 1, max: 1_000_000 })
   const client = connect(values.server, io.environment)
-  const interrupts = listenForInterrupts()
+  const interrupts = io.listenForInterrupts()
   const view = progressView(io, 1)
   const deadline = seconds === undefined ? null : AbortSignal.timeout(seconds * 1000)
   const ending = await followJob({ client, view, interrupts, deadline }, id, id)

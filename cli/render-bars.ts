@@ -33,6 +33,11 @@ export function stageName(stage: StageView): string {
   return channel === undefined ? stage.stage : `${stage.stage} ${channel}`
 }
 
+/** `queued, no agent is there`; the reason may be just that it is queued. */
+export function waiting(word: string, { why }: StageView): string {
+  return why === null || why === word ? word : `${word}, ${why}`
+}
+
 export function bar(value: number, columns = 24): string {
   const filled = Math.round((Math.min(100, Math.max(0, value)) / 100) * columns)
   return '█'.repeat(filled) + '░'.repeat(columns - filled)
@@ -50,9 +55,9 @@ function stageLine(stage: StageView): string {
       return `${bar(done ?? 0)} ${done === null ? 'runs' : percent(done)}${message}${again}`
     }
     case 'pending':
-      return `${bar(0)} waits${stage.why === null ? '' : `  ${stage.why}`}`
+      return `${bar(0)} ${waiting('waits', stage)}`
     case 'ready':
-      return `${bar(0)} queued${stage.why === null ? '' : `  ${stage.why}`}${again}`
+      return `${bar(0)} ${waiting('queued', stage)}${again}`
     default:
       return `${bar(0)} ${stage.status}${stage.error === null ? '' : `  ${stage.error.message}`}`
   }

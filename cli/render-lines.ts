@@ -1,11 +1,10 @@
 import type { LiveJob } from '#protocol/events.ts'
 import type { StageView } from '#protocol/job.ts'
-import { stageName } from './render-bars.ts'
-import { cutStart, duration, printable } from './text.ts'
+import { stageName, waiting } from './render-bars.ts'
+import { duration, printable } from './text.ts'
 
 /** Percentages of one stage are worth a new line this far apart. */
 const PERCENT_STEP = 10
-const TEXT_COLUMNS = 160
 
 /**
  * What has changed from one state of a job to the next, as plain lines for a log. Pure: replaying the states gives the
@@ -24,12 +23,13 @@ export function renderLines(before: LiveJob | null, after: LiveJob): string[] {
 
 function stageChange(before: StageView | undefined, after: StageView): string[] {
   const name = stageName(after)
-  const isNews = before?.status !== after.status || before.attempt !== after.attempt
+  const isNews = before?.status !== after.status
   if (after.status === 'running') {
+    const isAgain = before?.attempt !== after.attempt
     const [old, now] = [before?.progress?.percent ?? null, after.progress?.percent ?? null]
     const hasMoved = now !== null && stepOf(now) > stepOf(old ?? 0)
     const again = after.attempt > 1 ? ` (attempt ${after.attempt})` : ''
-    if (isNews) return [`${name}: running${again}`]
+    if (isNews || isAgain) return [`${name}: running${again}`]
     return hasMoved ? [`${name}: ${Math.round(now)} %`] : []
   }
   if (!isNews) return after.why !== null && after.why !== before.why ? [`${name}: ${after.why}`] : []
@@ -37,7 +37,7 @@ function stageChange(before: StageView | undefined, after: StageView): string[] 
     case 'pending':
       return []
     case 'ready':
-      return [`${name}: queued${after.why === null ? '' : `, ${after.why}`}`]
+      return [`${name}: ${waiting('queued', after)}`]
     case 'completed':
       return [`${name}: done${after.duration_ms === null ? '' : ` in ${duration(after.duration_ms / 1000)}`}`]
     default:
@@ -49,11 +49,12 @@ function stepOf(percent: number): number {
   return Math.floor(percent / PERCENT_STEP)
 }
 
-/** Of text that grows only what is new; of text that was changed, its end. */
+/** From the first word that differs: of text that grows, that is what is new. */
 function newText(before: LiveJob | null, after: LiveJob): string {
-  const [old, now] = [before?.partial ?? null, after.partial]
-  if (now === null || now === old || now.text === old?.text) return ''
-  const isLonger = old !== null && now.text.startsWith(old.text)
-  const text = isLonger ? now.text.slice(old.text.length) : now.text
-  return cutStart(text.trim(), TEXT_COLUMNS)
+  const [old, now] = [before?.partial?.text ?? '', after.partial?.text ?? '']
+  let same = 0
+  while (same < now.length && now[same] === old[same]) same++
+  if (same === now.length) return ''
+  const isWordEnd = same === old.length && /\s/.test(now[same] ?? '')
+  return now.slice(isWordEnd ? same : now.lastIndexOf(' ', same - 1) + 1).trim()
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { defaultDataPath } from '#host/data-folder.ts'
 import { startHost } from '#host/host.ts'
 import { EXIT } from './exit-codes.ts'
-import { aborted, listenForInterrupts } from './interrupts.ts'
+import { aborted } from './interrupts.ts'
 import type { Command } from './io.ts'
 import { exactly, parseParameters, wholeNumber } from './parameters.ts'
 
@@ -27,7 +27,7 @@ Ctrl-C or SIGTERM ends it in order; what it was doing continues at the next star
     exactly(positionals)
     const port = wholeNumber('--port', values.port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT
     const dataPath = values.data === undefined ? defaultDataPath(io.environment) : resolve(values.data)
-    const interrupts = listenForInterrupts()
+    const interrupts = io.listenForInterrupts()
     const host = await startHost({ dataPath, host: values.host, port, agent: !values['no-agent'] })
     try {
       io.err(`data in ${host.dataPath}; the API key is in admin.key there\n`)

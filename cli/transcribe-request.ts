@@ -49,14 +49,16 @@ export function parseTranscribeRequest(parameters: readonly string[]): Transcrib
     throw new UsageError('several files need -o DIR for their transcripts (or --json for one JSON line each)')
   }
   const { language, model } = values
+  const format = choice('--format', values.format, EXPORT_FORMATS) ?? 'txt'
+  const timeoutSeconds = wholeNumber('--timeout', values.timeout, { min: 1, max: 1_000_000 }) ?? null
   return {
     recordings: openRecordings(positionals),
     fields: { ...(language === undefined ? {} : { language }), ...(model === undefined ? {} : { model }) },
-    format: choice('--format', values.format, EXPORT_FORMATS) ?? 'txt',
+    format,
     outputFolder,
     json: values.json,
     noWait: values['no-wait'],
-    timeoutSeconds: wholeNumber('--timeout', values.timeout, { min: 1, max: 1_000_000 }) ?? null,
+    timeoutSeconds,
     server: values.server,
   }
 }

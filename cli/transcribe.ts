@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { Dalston } from '#client/dalston.ts'
 import { DalstonUnreachable, DalstonUnreadable } from '#client/errors.ts'
 import { defaultDataPath } from '#host/data-folder.ts'
-import type { JobView } from '#protocol/job.ts'
 import { CommandError, EXIT, type ExitCode, exitCodeOf, sentenceOf } from './exit-codes.ts'
 import {
   type Ending,
@@ -12,7 +11,7 @@ import {
   followJob,
   untilInterrupted,
 } from './follow-job.ts'
-import { type Interrupts, listenForInterrupts } from './interrupts.ts'
+import type { Interrupts } from './interrupts.ts'
 import type { Command, Io } from './io.ts'
 import { cancelJobs, letGo } from './let-go.ts'
 import { type LocalServer, startLocalServer } from './local-server.ts'
@@ -31,7 +30,7 @@ export const command: Command = {
   usage,
   async run(parameters, io) {
     const request = parseTranscribeRequest(parameters)
-    const interrupts = listenForInterrupts()
+    const interrupts = io.listenForInterrupts()
     const running = await findRunningServer(request, io)
     const started =
       running === null ? await startLocalServer(defaultDataPath(io.environment), interrupts) : null
@@ -126,7 +125,9 @@ function transcribeOne(
         onProgress: (upload, receivedBytes) => view.upload(recording.label, receivedBytes, upload.size_bytes),
       })
       jobId = created.id
-      return request.noWait ? { kind: 'accepted', created } : followJob(context, created.id, recording.label)
+      if (request.noWait) return { kind: 'accepted', created }
+      view.note(`${recording.label}: ${created.id}`)
+      return followJob(context, created.id, recording.label)
     },
   )
 }

@@ -21,6 +21,8 @@ export interface DataFolder {
   /** D1, R2 and Durable Objects. */
   readonly statePath: string
   readonly agentPath: string
+  /** What the runtime needs while it runs; emptied at each start. */
+  readonly temporaryPath: string
   readonly lockPath: string
 }
 
@@ -51,6 +53,7 @@ export function describeDataFolder(path: string): DataFolder {
     path,
     statePath: join(path, 'state'),
     agentPath: join(path, 'agent'),
+    temporaryPath: join(path, 'temporary'),
     lockPath: join(path, 'server.lock'),
   }
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, mkdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -39,7 +39,9 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
   await expectFreePort(options.host, options.port)
   shieldRuntimeFromInterrupt()
   const report = () => options.onProcesses(childrenNamed(PROCESS_NAME))
-  const miniflare = withoutSignalHandlers(() => new Miniflare(miniflareOptions(options, report)))
+  const miniflare = withoutSignalHandlers(() =>
+    withTemporaryFolder(options.folder, () => new Miniflare(miniflareOptions(options, report))),
+  )
   const watch = setInterval(report, WATCH_MS)
   try {
     const url = await miniflare.ready
@@ -102,6 +104,20 @@ function withoutSignalHandlers<T>(construct: () => T): T {
     }
   }
   return constructed
+}
+
+/** Miniflare asks for the system's temporary folder once, as it is made; what a crash leaves there nobody would remove. */
+function withTemporaryFolder<T>({ temporaryPath }: DataFolder, construct: () => T): T {
+  rmSync(temporaryPath, { recursive: true, force: true })
+  mkdirSync(temporaryPath, { mode: 0o700 })
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = temporaryPath
+  try {
+    return construct()
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
+  }
 }
 
 /** Miniflare starts what MINIFLARE_WORKERD_PATH names; ours ignores the terminal's Ctrl-C (see workerd.sh). */

@@ -8,8 +8,17 @@ import { fileURLToPath } from 'node:url'
  * `--if-stale` does nothing when no source is newer than the last build.
  */
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const OUTPUT = join(ROOT, 'dist/worker/worker.js')
-const SOURCES = ['protocol', 'control-plane', 'site', 'models', 'engines', 'wrangler.toml', 'package-lock.json']
+const OUTPUT = join(ROOT, 'dist/worker/host.json')
+const SOURCES = [
+  'protocol',
+  'control-plane',
+  'site',
+  'models',
+  'engines',
+  'migrations',
+  'wrangler.toml',
+  'package-lock.json',
+]
 /** Switches that keep the tools from telephoning home or asking. */
 const QUIET = {
   ASTRO_TELEMETRY_DISABLED: '1',
@@ -33,14 +42,19 @@ function run(command: string, parameters: readonly string[]): void {
   })
   if (result.status === 0) return
   process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`)
-  process.stderr.write(`build: ${command} ${parameters.join(' ')} failed: ${result.error?.message ?? `exit ${result.status}`}\n`)
+  process.stderr.write(
+    `build: ${command} ${parameters.join(' ')} failed: ${result.error?.message ?? `exit ${result.status}`}\n`,
+  )
   process.exit(1)
 }
 
-const stale = !existsSync(OUTPUT) || Math.max(...SOURCES.map((path) => newestMs(join(ROOT, path)))) > statSync(OUTPUT).mtimeMs
+const stale =
+  !existsSync(OUTPUT) ||
+  Math.max(...SOURCES.map((path) => newestMs(join(ROOT, path)))) > statSync(OUTPUT).mtimeMs
 if (process.argv.includes('--if-stale') && !stale) process.exit(0)
 
 process.stderr.write('build: catalog, console, worker …\n')
 run('node', ['scripts/build-catalog.ts'])
 run('astro', ['build', '--root', 'site', '--silent'])
 run('wrangler', ['deploy', '--dry-run', '--outdir', relative(ROOT, join(ROOT, 'dist/worker'))])
+run('node', ['scripts/bake-host.ts'])

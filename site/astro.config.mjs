@@ -5,7 +5,7 @@ export default defineConfig({
   outDir: '../dist/site',
   cacheDir: '../node_modules/.cache/astro',
   compressHTML: true,
-  // `file`: the Worker asks for /shells/jobs. `never`: the console's policy forbids inline styles.
+  // `file`: the Worker asks for /jobs. `never`: the console's policy forbids inline styles.
   build: { format: 'file', inlineStylesheets: 'never' },
   // Small scripts would be inlined, which the policy forbids as well.
   vite: { build: { assetsInlineLimit: 0 } },

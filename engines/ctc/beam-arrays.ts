@@ -12,6 +12,7 @@ export class Beam {
   readonly either: Float64Array
 
   readonly #futures: Int32Array
+  readonly #futureScores: Float64Array
   readonly #futureMask: number
   #generation = 0
 
@@ -23,6 +24,7 @@ export class Beam {
     const slots = 2 ** Math.ceil(Math.log2(width * 4))
     this.#futureMask = slots - 1
     this.#futures = new Int32Array(slots * 4)
+    this.#futureScores = new Float64Array(slots)
   }
 
   /** Only the empty prefix, with certainty; or nothing. */
@@ -44,8 +46,11 @@ export class Beam {
     this.#generation += 1
   }
 
-  /** False where a prefix with the same state, place and last token was added since `forgetFutures`. */
-  addFuture(state: number, place: number, token: number): boolean {
+  /**
+   * Remembers a prefix by what matters for its future; false where one with the same future was added since `forgetFutures`
+   * whose score is better by more than `gap`.
+   */
+  addFuture(state: number, place: number, token: number, score: number, gap: number): boolean {
     const futures = this.#futures
     let hash = Math.imul(state, 0x9e3779b1) ^ Math.imul(place, 0x85ebca6b) ^ Math.imul(token, 0xc2b2ae35)
     hash ^= hash >>> 15
@@ -56,9 +61,11 @@ export class Beam {
         futures[at + 1] = state
         futures[at + 2] = place
         futures[at + 3] = token
+        this.#futureScores[slot] = score
         return true
       }
-      if (futures[at + 1] === state && futures[at + 2] === place && futures[at + 3] === token) return false
+      if (futures[at + 1] === state && futures[at + 2] === place && futures[at + 3] === token)
+        return (this.#futureScores[slot] ?? NOTHING) - score <= gap
     }
   }
 }

@@ -169,7 +169,13 @@ export class BeamDecoder {
     for (let rank = 0; rank < ranked && beam.count < this.#options.beamWidth; rank++) {
       const candidate = candidates.order[rank] ?? 0
       const node = candidates.node[candidate] ?? 0
-      const isNew = beam.addFuture(tree.state[node] ?? 0, tree.place[node] ?? 0, tree.token[node] ?? -1)
+      const isNew = beam.addFuture(
+        tree.state[node] ?? 0,
+        tree.place[node] ?? 0,
+        tree.token[node] ?? -1,
+        candidates.score[candidate] ?? NOTHING,
+        Number(process.env.GAP ?? 3),
+      )
       if (isNew)
         beam.push(
           node,

@@ -9,11 +9,11 @@ export function agentsPanel(agents: readonly AgentView[], visit: Visit): Html {
   return html`<section id="agents" class="panel" aria-labelledby="agents-title">
     <header class="panel-head"><h2 id="agents-title">Agents</h2></header>
     ${
-      agents.length === 0
-        ? html`<p class="empty-line"><strong>No agent is connected.</strong> Jobs need one: a machine with this project on it
-            dials out to this server, so it needs no open port. Make a line, and paste it there.</p>`
-        : table(agents, visit.nowMs)
+      agents.every((agent) => agent.status === 'offline') &&
+      html`<p class="empty-line"><strong>No agent is connected.</strong> Jobs need one: a machine with this project on it dials out
+        to this server, so it needs no open port. Make its line here, and paste it there.</p>`
     }
+    ${agents.length > 0 && table(agents, visit.nowMs)}
     ${joinForm(visit)}
   </section>`
 }

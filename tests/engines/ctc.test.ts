@@ -120,15 +120,19 @@ describe('ctc on tone speech', () => {
   })
 
   it('[C6] speech without a pause is cut into segments of at most 15 s, and loses no word', async () => {
-    const text = Array.from({ length: 60 }, () => 'the cat sat on').join(' ')
+    const text = Array.from({ length: 30 }, () => 'the cat sat on').join(' ')
     const { segments } = await transcribe([text], {}, bound)
     expect(segments.map((segment) => segment.text).join(' ')).toBe(text)
     expect(Math.max(...segments.map((segment) => segment.end - segment.start))).toBeLessThanOrEqual(15)
   })
 
   it('[C7] confidence is what the network gave the letters: high for clear sound, low for what only the lexicon wanted', async () => {
-    const clear = await transcribe(['the cat'], {}, bound)
-    const forced = await transcribe(['the cbt'], {}, bound)
+    // The tones are so clear that a wrong letter is far below the usual floor.
+    const decoder = { ...TONE_CONFIG.decoder, token_log_prob_floor: -100 }
+    const config = JSON.stringify({ ...TONE_CONFIG, decoder })
+    const lenient = await load('lenient', { 'lexicon.txt': LEXICON, 'config.json': config })
+    const clear = await transcribe(['the cat'], {}, lenient)
+    const forced = await transcribe(['the cbt'], {}, lenient)
     const confidences = (run: typeof clear) =>
       run.segments.flatMap((s) => s.words.map((w) => w.confidence ?? -1))
     for (const confidence of confidences(clear)) expect(confidence).toBeGreaterThan(0.9)
@@ -137,7 +141,7 @@ describe('ctc on tone speech', () => {
   })
 
   it('[C8] progress grows from 0 to 100, the partial text grows with its revision', async () => {
-    const text = Array.from({ length: 40 }, () => 'the cat sat on').join(' ')
+    const text = Array.from({ length: 25 }, () => 'the cat sat on').join(' ')
     const { reports } = await transcribe([text, { silence: 1 }, 'the mat'], {}, bound)
     const percents = reports.map((report) => report.progress.percent ?? -1)
     expect(percents[0]).toBe(0)

@@ -125,6 +125,8 @@ export class Link {
   readonly hello: Promise<Hello>
   readonly closed: Promise<number>
   pings = 0
+  /** Called at each ping, after it was counted. */
+  onPing: () => void = () => {}
   readonly #socket: WebSocket
 
   constructor(socket: WebSocket, plane: ControlPlane) {
@@ -136,6 +138,7 @@ export class Link {
       if (data.toString() === 'ping') {
         this.pings++
         if (plane.answersPings) socket.send('pong')
+        this.onPing()
         return
       }
       const message = AgentMessage.parse(JSON.parse(data.toString()))

@@ -14,6 +14,7 @@ import { PrepareSummary, type StageSummary, TranscribeSummary } from '#protocol/
  *   hold:<path>   report once, then wait until the file is there (or the task is aborted)
  *   reports:<n>   n reports in a row, the last at 100 %
  *   env           write the child's environment to speech.jsonl
+ *   onnx:<path>   run an ONNX Runtime session of this model
  *   crash         end the process in the middle
  *   spin          report once, then block the thread for ever
  *   deaf          wait for ever, deaf to abort
@@ -129,6 +130,12 @@ async function act(script: string, { report, signal }: RunContext): Promise<void
     case 'babble':
       process.send?.({ type: 'nonsense' })
       return new Promise(() => {})
+    case 'onnx': {
+      const { InferenceSession, Tensor } = await import('onnxruntime-node')
+      const session = await InferenceSession.create(argument)
+      await session.run({ x: new Tensor('float32', [1], [1]) })
+      return
+    }
     case 'reports':
       for (let index = 1; index <= Number(argument); index++) {
         const percent = (100 * index) / Number(argument)

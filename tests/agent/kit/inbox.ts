@@ -14,7 +14,7 @@ export class Inbox<T> {
   }
 
   /** The first value that fits and was not taken yet, now or within the limit. */
-  take(what: string, test: (value: T) => boolean, limitMs = 4_000): Promise<T> {
+  take(what: string, test: (value: T) => boolean, limitMs = 10_000): Promise<T> {
     const index = this.all.findIndex((value, at) => !this.#taken.has(at) && test(value))
     const found = this.all[index]
     if (found !== undefined) {

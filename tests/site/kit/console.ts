@@ -72,5 +72,5 @@ async function barePage(): Promise<string> {
 
 /** A shell of the built site. */
 export function builtShell(name: string): Promise<string> {
-  return readFile(new URL(`../../../dist/site/shells/${name}.html`, import.meta.url), 'utf8')
+  return readFile(new URL(`../../../dist/site/${name}.html`, import.meta.url), 'utf8')
 }

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { COMMANDS } from '#cli/commands.ts'
+import { AT, aDocument, aFinishedJob, aJob, completed, JOB_ID, snapshot } from '#tests/client/kit/jobs.ts'
+import {
+  json,
+  type ScriptedServer,
+  scriptedServer,
+  sse,
+  stream,
+  text,
+} from '#tests/client/kit/scripted-server.ts'
+import { Terminal } from './kit/terminal.ts'
+
+const JOB = `/v1/audio/transcriptions/${JOB_ID}`
+let server: ScriptedServer
+let terminal: Terminal
+beforeEach(async () => {
+  server = await scriptedServer()
+  terminal = new Terminal({ DALSTON_SERVER: server.address, DALSTON_API_KEY: 'dk_test' })
+})
+afterEach(async () => {
+  terminal.close()
+  await server[Symbol.asyncDispose]()
+})
+
+test.each([
+  [['nope'], 'no such command: nope'],
+  [['transcribe'], 'FILE is missing'],
+  [['transcribe', 'a', '-f', 'doc'], '--format: expected txt, srt, vtt, json, got doc'],
+  [['transcribe', 'a', '--timeout', '1.5'], '--timeout: expected a whole number from 1 to'],
+  [['transcribe', 'a', '--fast'], "Unknown option '--fast'"],
+  [['transcribe', 'a', 'b'], 'several files need -o DIR'],
+  [['jobs'], 'jobs: expected ls, get, follow or cancel, got nothing'],
+  [['jobs', 'get'], 'ID is missing'],
+  [['jobs', 'ls', 'x'], 'unexpected argument: x'],
+  [['jobs', 'ls', '--status', 'lost'], '--status: expected pending, running'],
+  [['models', 'pull'], 'models: expected ls, got pull'],
+  [['agents', 'token', '--pool', 'A B'], '--pool: expected a pool name, got A B'],
+  [['serve', '--port', '99999'], '--port: expected a whole number from 0 to 65535, got 99999'],
+  [['demo', 'x'], 'unexpected argument: x'],
+])(
+  '[CLI9] %j is a usage error: exit 2, the sentence on stderr, nothing on stdout',
+  async (parameters, sentence) => {
+    expect(await terminal.dalston(...parameters)).toBe(2)
+    expect(terminal.err).toContain(sentence)
+    expect(terminal.err).toContain('see `dalston help')
+    expect(terminal.out).toBe('')
+  },
+)
+
+test.each(Object.keys(COMMANDS))('[CLI10] %s --help prints its usage on stdout and exits 0', async (name) => {
+  expect(await terminal.dalston(name, '--help')).toBe(0)
+  expect(terminal.out).toMatch(new RegExp(`^usage: dalston ${name}`))
+})
+
+test('[CLI11] lists are tables, or one JSON value', async () => {
+  const { id, status, name, model, language, created_at, started_at, completed_at, audio_duration_seconds } =
+    aFinishedJob()
+  const row = {
+    id,
+    status,
+    name: `a\x1b[2Jb`,
+    model,
+    language,
+    created_at,
+    started_at,
+    completed_at,
+    audio_duration_seconds,
+    word_count: 2,
+    error: null,
+  }
+  server.on('GET /v1/audio/transcriptions', json({ jobs: [{ ...row }], cursor: null, has_more: false }))
+  server.on('GET /v1/engines', json({ engines: [] }))
+  expect(name).toBe('call.wav')
+  expect(await terminal.dalston('jobs', 'ls')).toBe(0)
+  expect(terminal.out).toMatch(
+    /^ID .*STATUS .*\njob_01jd0+ {2}completed {2}2026-11-20 \d\d:\d\d {2}1:03 {3}2 {5,}a \[2Jb\n$/,
+  )
+  terminal.out = ''
+  expect(await terminal.dalston('jobs', 'ls', '--json')).toBe(0)
+  expect(JSON.parse(terminal.out)).toEqual([row])
+  terminal.out = ''
+  expect(await terminal.dalston('engines')).toBe(0)
+  expect(terminal.out).toContain('no engine runs')
+})
+
+test('[CLI12] jobs get, follow and cancel', async () => {
+  server.on(`GET ${JOB}`, json(aDocument(aFinishedJob(), 'good morning')))
+  server.on(`GET ${JOB}/export/vtt`, text('WEBVTT\n'))
+  server.on(`GET ${JOB}/export/txt`, text('good morning\n'))
+  server.on(`GET ${JOB}/events`, stream([sse(snapshot(aJob()), 1), sse(completed(), 2)]))
+  server.on(`POST ${JOB}/cancel`, json(aJob({ status: 'cancelled' })))
+  expect(await terminal.dalston('jobs', 'get', JOB_ID)).toBe(0)
+  expect(terminal.out).toContain('completed')
+  terminal.out = ''
+  expect(await terminal.dalston('jobs', 'get', JOB_ID, '-f', 'vtt')).toBe(0)
+  expect(await terminal.dalston('jobs', 'follow', JOB_ID)).toBe(0)
+  expect(await terminal.dalston('jobs', 'cancel', JOB_ID)).toBe(0)
+  expect(terminal.out).toBe(`WEBVTT\ngood morning\n${JOB_ID} cancelled\n`)
+})
+
+test('[CLI13] agents token prints exactly the line to paste', async () => {
+  server.on('POST /v1/agents/tokens', json({ token: 'dj_abc', pool: 'default', expires_at: AT }, 201))
+  expect(await terminal.dalston('agents', 'token', '--expires-in', '60')).toBe(0)
+  expect(terminal.out).toBe(`dalston agent --server ${server.address} --token dj_abc\n`)
+  expect(terminal.err).toContain('this address works on this machine only')
+  expect(JSON.parse(server.requests[0]?.body.toString() ?? '')).toEqual({ expires_in_seconds: 60 })
+})
+
+test('[CLI14] the real process: usage error, then Ctrl-C during a job ends with 130 and the hint', async () => {
+  server.on(
+    'POST /v1/audio/transcriptions',
+    json({ id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT }, 201),
+  )
+  server.on(`GET ${JOB}/events`, stream([sse(snapshot(aJob()), 1)], 'open'))
+  const shim = fileURLToPath(new URL('../../cli/dalston.mjs', import.meta.url))
+  const environment = {
+    ...process.env,
+    DALSTON_SERVER: server.address,
+    DALSTON_API_KEY: 'dk_test',
+    DALSTON_DATA: terminal.file('data'),
+  }
+  const start = (...parameters: string[]) =>
+    spawn(process.execPath, [shim, ...parameters], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+
+  expect(await once(start('transcribe'), 'exit')).toEqual([2, null])
+  const call = start('transcribe', terminal.write('a.wav'))
+  let err = ''
+  call.stderr.on('data', (chunk: Buffer) => {
+    if (err === '') call.kill('SIGTERM')
+    err += chunk
+  })
+  expect(await once(call, 'exit')).toEqual([130, null])
+  expect(err).toContain(`dalston jobs follow ${JOB_ID}`)
+})
