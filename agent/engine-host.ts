@@ -97,7 +97,7 @@ export class EngineHost {
       if (child !== this.#child) return
       this.#child = null
       this.#options.onModel(null)
-      log('engine.exited', { engine_id: engineId, how, stderr: stderrTail })
+      log('engine.exited', { engine_id: engineId, how, stderr: how === 'SIGKILL' ? null : stderrTail })
       const message = `The engine process ended while it ran the task (${how}).`
       this.#run?.answer({ ok: false, error: { code: 'engine_crashed', message, retryable: true } })
     }

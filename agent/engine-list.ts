@@ -1,5 +1,4 @@
-import type { Engine, EngineStage } from '#engines/engine.ts'
-import type { EngineManifest } from '#protocol/engine.ts'
+import type { ListedEngine } from '#engines/list.ts'
 
 /**
  * The engines of an installation: `engines/list.ts`, or a scripted list in tests. The agent reads manifests only; `load`
@@ -7,18 +6,13 @@ import type { EngineManifest } from '#protocol/engine.ts'
  */
 export interface EngineList {
   readonly moduleUrl: string
-  readonly entries: readonly EngineEntry[]
-}
-
-export interface EngineEntry {
-  readonly manifest: EngineManifest
-  load(): Promise<Engine<EngineStage, unknown>>
+  readonly entries: readonly ListedEngine[]
 }
 
 /** Finds one engine in an imported list module. Throws when the module or the engine is not what it should be. */
-export function engineIn(module: unknown, engineId: string): EngineEntry {
+export function engineIn(module: unknown, engineId: string): ListedEngine {
   // A list module is our own code, checked by the compiler where it is written; here it comes through import().
-  const entries = (module as { readonly ENGINES?: readonly EngineEntry[] }).ENGINES
+  const entries = (module as { readonly ENGINES?: readonly ListedEngine[] }).ENGINES
   if (entries === undefined) throw new Error('expected a module that exports ENGINES')
   const entry = entries.find((one) => one.manifest.id === engineId)
   if (entry === undefined) throw new Error(`expected an engine ${engineId} in the list, found none`)

@@ -30,13 +30,19 @@ export interface BeamResult {
 }
 
 /**
+ * Of prefixes with one future the worse is dropped only when it is this far behind (natural log): a closer one may yet be
+ * overtaken by it, since paths go on flowing into both.
+ */
+const RECOMBINATION_GAP = 3
+
+/**
  * CTC prefix beam search bound to a lexicon. A prefix is what has been written so far; its score is the log of the summed
  * probability of all its paths, plus for each word `languageModelWeight` × ln P(word | words before) + `wordBonus`. A word is
  * scored when its delimiter comes, or at the end, where only prefixes that stand at a word's end win. Delimiters before
  * the first word and after another one change nothing.
  *
- * Prefixes with the same language model state, lexicon node and last token have the same future, so the best of them stands
- * for all. Everything lives in arrays that are kept from call to call: a frame makes no garbage.
+ * Prefixes with the same language model state, lexicon node and last token have the same future: one that is well behind
+ * another is dropped. Everything lives in arrays that are kept from call to call: a frame makes no garbage.
  */
 export class BeamDecoder {
   readonly #lexicon: Lexicon
@@ -70,13 +76,13 @@ export class BeamDecoder {
     this.#tree.reset(state)
     this.#beam.reset()
     for (let frame = 0; frame < frames; frame++) this.#step(logProbs, frame * this.#alphabet.tokenCount)
-    return this.#best()
+    return this.#finish()
   }
 
   #step(logProbs: Float32Array, row: number): void {
     this.#stay(logProbs, row)
     this.#extend(logProbs, row)
-    for (let index = 0; index < this.#beam.count; index++) this.#candidateOf[this.#beam.node[index] ?? 0] = -1
+    this.#forgetCandidates()
     this.#candidates.total(this.#tree)
     this.#keepBest()
   }
@@ -89,7 +95,7 @@ export class BeamDecoder {
     const blankLogProb = logProbs[row + blank] ?? NOTHING
     const delimiterLogProb = logProbs[row + delimiter] ?? NOTHING
     candidates.count = beam.count
-    if (this.#candidateOf.length < this.#tree.size) this.#growCandidateOf()
+    this.#growCandidateOf()
     for (let index = 0; index < beam.count; index++) {
       const node = beam.node[index] ?? 0
       const endsBlank = beam.endsBlank[index] ?? NOTHING
@@ -174,7 +180,7 @@ export class BeamDecoder {
         tree.place[node] ?? 0,
         tree.token[node] ?? -1,
         candidates.score[candidate] ?? NOTHING,
-        Number(process.env.GAP ?? 3),
+        RECOMBINATION_GAP,
       )
       if (isNew)
         beam.push(
@@ -185,41 +191,41 @@ export class BeamDecoder {
     }
   }
 
-  #best(): BeamResult {
-    const tree = this.#tree
-    let best = -1
-    let bestScore = NOTHING
-    let bestIsOpen = false
-    let fallback = 0
-    let fallbackScore = NOTHING
-    let bestState = 0
-    for (let index = 0; index < this.#beam.count; index++) {
-      const node = this.#beam.node[index] ?? 0
-      const acoustic = logAdd(this.#beam.endsBlank[index] ?? NOTHING, this.#beam.endsToken[index] ?? NOTHING)
-      const place = tree.place[node] ?? 0
-      const isOpen = place !== 0
-      if (acoustic + (tree.score[node] ?? 0) > fallbackScore) {
-        fallback = node
-        fallbackScore = acoustic + (tree.score[node] ?? 0)
-      }
-      if (isOpen && this.#lexicon.word[place] === -1) continue
-      const score = acoustic + (isOpen ? this.#scoreWord(node) : (tree.score[node] ?? 0))
-      if (score <= bestScore) continue
-      best = node
-      bestScore = score
-      bestIsOpen = isOpen
-      bestState = isOpen ? (this.#model?.next ?? 0) : (tree.state[node] ?? 0)
+  /** The end of the sound is the end of a word: every prefix takes a delimiter for free where it may. */
+  #finish(): BeamResult {
+    const { candidates, beam, tree } = { candidates: this.#candidates, beam: this.#beam, tree: this.#tree }
+    candidates.count = beam.count
+    this.#growCandidateOf()
+    for (let index = 0; index < beam.count; index++) {
+      const node = beam.node[index] ?? 0
+      candidates.node[index] = node
+      candidates.endsBlank[index] = beam.endsBlank[index] ?? NOTHING
+      candidates.endsToken[index] = beam.endsToken[index] ?? NOTHING
+      this.#candidateOf[node] = index
     }
-    // Sound that stops inside a word, in every prefix: the whole words of the best one.
-    if (best === -1)
-      return { words: this.#wordsOf(fallback, false), state: tree.state[fallback] ?? 0, score: fallbackScore }
-    return { words: this.#wordsOf(best, bestIsOpen), state: bestState, score: bestScore }
+    for (let index = 0; index < beam.count; index++) {
+      const node = beam.node[index] ?? 0
+      if (this.#lexicon.word[tree.place[node] ?? 0] === -1) continue
+      const either = logAdd(beam.endsBlank[index] ?? NOTHING, beam.endsToken[index] ?? NOTHING)
+      this.#offer(node, this.#alphabet.delimiter, 0, either)
+    }
+    this.#forgetCandidates()
+    candidates.total(tree)
+    // Sound that stops inside a word, in every prefix: then the whole words of the best one.
+    const ranked = candidates.ranked(Number.POSITIVE_INFINITY)
+    const order = candidates.order.subarray(0, ranked)
+    const best = order.find((candidate) => tree.place[candidates.node[candidate] ?? 0] === 0) ?? order[0] ?? 0
+    const node = candidates.node[best] ?? 0
+    return {
+      words: this.#wordsOf(node),
+      state: tree.state[node] ?? 0,
+      score: candidates.score[best] ?? NOTHING,
+    }
   }
 
-  #wordsOf(last: number, isOpen: boolean): number[] {
+  #wordsOf(last: number): number[] {
     const tree = this.#tree
     const words: number[] = []
-    if (isOpen) words.push(this.#lexicon.word[tree.place[last] ?? 0] ?? -1)
     for (let node = last; node > 0; node = tree.parent[node] ?? 0) {
       if (tree.token[node] !== this.#alphabet.delimiter) continue
       words.push(this.#lexicon.word[tree.place[tree.parent[node] ?? 0] ?? 0] ?? -1)
@@ -227,7 +233,12 @@ export class BeamDecoder {
     return words.reverse()
   }
 
+  #forgetCandidates(): void {
+    for (let index = 0; index < this.#beam.count; index++) this.#candidateOf[this.#beam.node[index] ?? 0] = -1
+  }
+
   #growCandidateOf(): void {
+    if (this.#candidateOf.length >= this.#tree.size) return
     const larger = new Int32Array(this.#tree.size * 2).fill(-1)
     larger.set(this.#candidateOf)
     this.#candidateOf = larger

@@ -97,6 +97,30 @@ describe('[A7] close codes', () => {
     expect(plane.dials.all).toHaveLength(1)
   })
 
+  it('401 to a stored credential: a join token that came with it buys a new one, once', async () => {
+    const plane = await aControlPlane()
+    const first = await anAgent(plane)
+    await plane.link()
+    await first.stop()
+    plane.rejectDials.push({ status: 401 })
+
+    const second = await anAgent(plane, { dataFolder: first.dataFolder })
+    await plane.link()
+    expect(plane.joins).toHaveLength(2)
+
+    plane.rejectDials.push({ status: 401 })
+    plane.links.all.at(-1)?.cut()
+    expect((await second.ended).exitCode).toBe(4)
+    expect(plane.joins).toHaveLength(2)
+  })
+
+  it('a refused join token stops with 4', async () => {
+    const plane = await aControlPlane()
+    plane.joinAnswer = { status: 401 }
+    const end = await (await anAgent(plane)).ended
+    expect(end).toMatchObject({ exitCode: 4, sentence: expect.stringContaining('401 to the join token') })
+  })
+
   it('4012 reconnects at once', async () => {
     const plane = await aControlPlane()
     await anAgent(plane, { timing: { backoffBaseMs: 60_000, backoffCapMs: 60_000 } })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { aControlPlane, anAgent, pidsOf, run } from './kit/agents.ts'
+import { aControlPlane, aGate, anAgent, pidsOf, run } from './kit/agents.ts'
 import { CREDENTIAL, JOIN_TOKEN } from './kit/control-plane.ts'
 
 describe('[A14] a crash costs one task', () => {
@@ -30,6 +30,23 @@ describe('[A14] a crash costs one task', () => {
       await link.next('task.result')
     }
     expect(pidsOf(agent)).toHaveLength(1)
+  })
+
+  it('two slots run two tasks of one engine in two children', async () => {
+    const plane = await aControlPlane()
+    const agent = await anAgent(plane, { slots: 2 })
+    const link = await plane.link()
+    const gate = await aGate()
+    const grants = [
+      await run(plane, link, { script: gate.script }),
+      await run(plane, link, { script: gate.script }),
+    ]
+    for (const { task_id } of grants)
+      await link.next('task.progress', (message) => message.task_id === task_id)
+    await gate.open()
+    for (const _ of grants) expect((await link.next('task.result')).outcome.status).toBe('completed')
+
+    expect(new Set(pidsOf(agent)).size).toBe(2)
   })
 })
 

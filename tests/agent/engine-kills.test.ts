@@ -46,3 +46,21 @@ describe('[A16] a cancel frees the slot within 5 s, with the real grace of 2 s',
     expect(pidsOf(agent).map(lives)).toEqual([true])
   })
 })
+
+describe('[A5] heartbeats are the agent’s own', () => {
+  it('they go on while an engine blocks its thread', async () => {
+    const plane = await aControlPlane()
+    plane.welcome = { heartbeat_ms: 50 }
+    await anAgent(plane)
+    const link = await plane.link()
+    await run(plane, link, { script: 'spin' })
+    await link.next('task.progress')
+    const before = link.pings
+
+    await new Promise<void>((resolve) => {
+      link.onPing = () => link.pings >= before + 5 && resolve()
+    })
+
+    expect(plane.dials.all).toHaveLength(1)
+  })
+})

@@ -31,7 +31,10 @@ for line in open(sys.argv[2]):
  */
 export async function spokenList(listPath: string): Promise<Spoken[]> {
   const list = readFileSync(listPath, 'utf8')
-  const key = createHash('sha256').update(list).update(readFileSync(join(MAKE, 'speech.py'))).digest('hex')
+  const key = createHash('sha256')
+    .update(list)
+    .update(readFileSync(join(MAKE, 'speech.py')))
+    .digest('hex')
   const folder = join(tmpdir(), 'dalston-bench', key.slice(0, 16))
   if (!existsSync(folder)) await speakInto(folder, listPath)
   return list

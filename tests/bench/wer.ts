@@ -52,7 +52,12 @@ export async function heard(path: string, folder: string, model: CtcModel): Prom
   const context = { signal: new AbortController().signal, report: () => {} }
   const task = { outputFolder: folder, parameters: PARAMETERS }
   const prepared = await prepare.run({ ...task, inputs: { upload: path } }, await prepare.load(null), context)
-  const audio = { path: join(folder, 'audio.s16'), format: 's16le', start: 0, end: prepared.duration_seconds } as const
+  const audio = {
+    path: join(folder, 'audio.s16'),
+    format: 's16le',
+    start: 0,
+    end: prepared.duration_seconds,
+  } as const
   await ctc.run({ ...task, inputs: { audio, speechRegions: join(folder, 'speech.jsonl') } }, model, context)
   const lines = readFileSync(join(folder, 'transcript.jsonl'), 'utf8').split('\n')
   return lines

@@ -110,7 +110,7 @@ describe('ctc on tone speech', () => {
   it('[C6] a silence of more than 0.6 s starts a segment', async () => {
     const { segments } = await transcribe([
       'the cat',
-      { silence: 0.4 },
+      { silence: 0.2 },
       ' sat',
       { silence: 0.9 },
       'on the mat',

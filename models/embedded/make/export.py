@@ -71,6 +71,7 @@ def export(work, folder):
         "tokens": model.TOKENS,
         "blank_index": 0,
         "word_delimiter": " ",
+        "language": "en",
         "first_frame_center_seconds": model.FIRST_FRAME_CENTER_SECONDS,
         "context_seconds": model.CONTEXT_SECONDS,
         "decoder": json.loads((work / "decoder.json").read_text()),

@@ -1,8 +1,8 @@
 import { access, copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EngineEntry } from '#agent/engine-list.ts'
 import { defineEngine, EngineError, type RunContext } from '#engines/engine.ts'
+import type { ListedEngine } from '#engines/list.ts'
 import { EngineManifest } from '#protocol/engine.ts'
 import { EngineId } from '#protocol/ids.ts'
 import { PrepareSummary, type StageSummary, TranscribeSummary } from '#protocol/task.ts'
@@ -106,7 +106,7 @@ const transcribe = defineEngine<'transcribe', { readonly folder: string }>({
   dispose: () => Promise.resolve(),
 })
 
-export const ENGINES: readonly EngineEntry[] = [
+export const ENGINES: readonly ListedEngine[] = [
   { manifest: PREPARE, load: () => Promise.resolve(prepare) },
   { manifest: TRANSCRIBE, load: () => Promise.resolve(transcribe) },
 ]

@@ -34,7 +34,11 @@ export interface Window {
   readonly complaints: readonly string[]
 }
 
-export async function openWindow(browser: Browser, look: Look = LOOKS[0], cookiesOf?: Window): Promise<Window> {
+export async function openWindow(
+  browser: Browser,
+  look: Look = LOOKS[0],
+  cookiesOf?: Window,
+): Promise<Window> {
   const context = await browser.newContext({
     viewport: { width: look.width, height: 900 },
     colorScheme: look.colorScheme,
@@ -55,7 +59,10 @@ export function overflow(page: Page): Promise<number> {
 }
 
 interface AxeReport {
-  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[] }[]
+  readonly violations: readonly {
+    readonly id: string
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[]
+  }[]
 }
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -65,7 +72,9 @@ export async function axe(page: Page): Promise<string[]> {
   await page.evaluate(AXE)
   // `axe` is what the script above defined; its report is plain data.
   const report = (await page.evaluate('axe.run()')) as AxeReport
-  return report.violations.map((found) => `${found.id}: ${found.nodes[0]?.html} ${found.nodes[0]?.failureSummary ?? ''}`)
+  return report.violations.map(
+    (found) => `${found.id}: ${found.nodes[0]?.html} ${found.nodes[0]?.failureSummary ?? ''}`,
+  )
 }
 
 /** Tabs until the element has the focus: what cannot be reached by keyboard fails here. */

@@ -1,4 +1,4 @@
-import { writeFileSync, closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { type Host, startHost } from '#host/host.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 
