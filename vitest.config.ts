@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** `pure`: no server. `workerd`: the Worker in the real runtime. `e2e`: the real server, agent, engine and model. */
+/** `pure`: no server. `workerd`: the Worker in the real runtime. `e2e`: the real server, agent, engine and model; `long`: for minutes. */
 const slow = { testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false }
 
 export default defineConfig({
@@ -10,12 +10,13 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['tests/**/*.test.ts'],
-          exclude: ['tests/workerd/**', 'tests/e2e/**', 'tests/browser/**'],
+          exclude: ['tests/workerd/**', 'tests/e2e/**', 'tests/browser/**', 'tests/long/**'],
           testTimeout: 30_000,
         },
       },
       { test: { name: 'workerd', include: ['tests/workerd/**/*.test.ts'], ...slow } },
       { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...slow } },
+      { test: { name: 'long', include: ['tests/long/**/*.test.ts'], ...slow, testTimeout: 900_000 } },
       { test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], ...slow } },
     ],
   },

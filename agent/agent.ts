@@ -1,8 +1,7 @@
 import { join as joinPath } from 'node:path'
 import { Agent as HttpAgent } from 'undici'
-import { EngineError } from '#engines/engine.ts'
+import type { Grant } from '#protocol/agent-messages.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
-import type { TaskOutcome } from '#protocol/task.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { OutputCache } from './cache.ts'
 import type { StopCause } from './close.ts'
@@ -17,18 +16,11 @@ import { type Log, sentenceOf } from './log.ts'
 import { Models } from './models.ts'
 import { OutboxFiles } from './outbox-files.ts'
 import { postResult } from './result-post.ts'
-import {
-  type AbortReason,
-  type Effect,
-  grantKey,
-  grantOf,
-  type TaskGranted,
-  type TaskOffer,
-  type TaskResult,
-} from './session/state.ts'
+import { RunningTasks } from './running-tasks.ts'
+import { type Effect, grantKey, grantOf, type TaskResult } from './session/state.ts'
 import { newSession } from './session.ts'
 import { nowMs, SessionLoop } from './session-loop.ts'
-import { runTask, type TaskTools } from './tasks.ts'
+import type { TaskTools } from './tasks.ts'
 import { WorkFolder } from './work-folder.ts'
 
 /** An agent in this process. `ended` resolves once, when nothing of it is left. */
@@ -76,7 +68,7 @@ class Agent implements RunningAgent {
   readonly #hosts: EngineHosts
   readonly #cache: OutputCache
   readonly #device = describeDevice()
-  readonly #running = new Map<string, { readonly abort: AbortController; readonly done: Promise<void> }>()
+  readonly #tasks: RunningTasks
   readonly #ending = new AbortController()
   readonly #becameReady = Promise.withResolvers<void>()
   readonly #becameEnded = Promise.withResolvers<AgentEnd>()
@@ -96,6 +88,7 @@ class Agent implements RunningAgent {
     this.#hosts = new EngineHosts(host, () =>
       this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced() }),
     )
+    this.#tasks = new RunningTasks(this.#tools(), log, (event) => this.#loop.dispatch(event))
     const identity = {
       version: packageJson.version,
       platform: this.#device.platform,
@@ -167,10 +160,10 @@ class Agent implements RunningAgent {
         this.#connection?.send(effect.message)
         break
       case 'startTask':
-        this.#startTask(effect.offer, effect.granted)
+        this.#tasks.start(effect.offer, effect.granted, () => this.#tokenOf(effect.granted))
         break
       case 'abortTask':
-        this.#running.get(grantKey(effect.grant))?.abort.abort(aborted(effect.reason))
+        this.#tasks.abort(effect.grant, effect.reason)
         break
       case 'saveResult':
         this.#attempt(outbox.save(effect.result))
@@ -185,40 +178,6 @@ class Agent implements RunningAgent {
         this.#attempt(this.#end({ exitCode: 0, sentence: null }))
         break
     }
-  }
-
-  #startTask(offer: TaskOffer, granted: TaskGranted): void {
-    const { config, log, work, models } = this.#parts
-    const grant = grantOf(granted)
-    const abort = new AbortController()
-    const tools: TaskTools = {
-      work,
-      cache: this.#cache,
-      models,
-      hosts: this.#hosts,
-      threads: config.threads,
-      nowMs,
-      transfer: {
-        server: config.server,
-        dispatcher: this.#http,
-        partSizeBytes: config.partSizeBytes,
-        random: Math.random,
-        limits: { baseMs: config.timing.backoffBaseMs, capMs: config.timing.backoffCapMs },
-      },
-    }
-    const token = () => {
-      const task = this.#loop.state.tasks.get(grantKey(grant))
-      return task?.kind === 'running' ? task.token : granted.token
-    }
-    const onReport = (report: Parameters<Parameters<typeof runTask>[0]['onReport']>[0]) =>
-      this.#loop.dispatch({ type: 'task.reported', grant, report })
-    log('task.started', { task_id: grant.task_id, fence: grant.fence, engine_id: offer.engine_id })
-    const done = runTask({ offer, granted, token, signal: abort.signal, onReport }, tools).then((outcome) => {
-      this.#running.delete(grantKey(grant))
-      log('task.ended', { task_id: grant.task_id, fence: grant.fence, ...outcomeFields(outcome) })
-      this.#loop.dispatch({ type: 'task.ended', grant, outcome })
-    })
-    this.#running.set(grantKey(grant), { abort, done })
   }
 
   async #post(result: TaskResult): Promise<void> {
@@ -249,15 +208,32 @@ class Agent implements RunningAgent {
     this.#loop.stop()
     this.#connection?.close()
     clearInterval(this.#cacheSweep)
-    for (const { abort } of this.#running.values()) abort.abort(aborted('handed_back'))
+    this.#tasks.abortAll('handed_back')
     await this.#hosts.stop()
-    await Promise.all([...this.#running.values()].map((task) => task.done))
+    await this.#tasks.ended()
     await this.#parts.outbox.idle()
     await this.#parts.work.remove()
     await this.#http.destroy()
     this.#parts.log('agent.ended', { exit_code: end.exitCode, message: end.sentence })
     this.#becameEnded.resolve(end)
     return end
+  }
+
+  #tokenOf(grant: Grant): string | null {
+    const task = this.#loop.state.tasks.get(grantKey(grant))
+    return task?.kind === 'running' ? task.token : null
+  }
+
+  #tools(): TaskTools {
+    const { config, work, models } = this.#parts
+    const transfer = {
+      server: config.server,
+      dispatcher: this.#http,
+      partSizeBytes: config.partSizeBytes,
+      random: Math.random,
+      limits: { baseMs: config.timing.backoffBaseMs, capMs: config.timing.backoffCapMs },
+    }
+    return { work, cache: this.#cache, models, hosts: this.#hosts, threads: config.threads, transfer, nowMs }
   }
 
   #announced(): AnnouncedEngine[] {
@@ -281,16 +257,6 @@ class Agent implements RunningAgent {
 
 const CACHE_SWEEP_MS = 60_000
 
-function aborted(reason: AbortReason): EngineError {
-  return new EngineError({ code: reason, message: `The task was stopped: ${reason}.`, retryable: true })
-}
-
 function outputKeys({ outcome }: TaskResult): string[] {
   return outcome.status === 'completed' ? outcome.artifacts.map((artifact) => artifact.key) : []
-}
-
-function outcomeFields(outcome: TaskOutcome) {
-  if (outcome.status === 'completed') return { status: outcome.status, ...outcome.metrics }
-  if (outcome.status === 'failed') return { status: outcome.status, code: outcome.error.code }
-  return { status: outcome.status }
 }

@@ -23,7 +23,7 @@ const SILENCE_MS = 45_000
 
 /**
  * The events of one job until it ended. A stream that ends without a terminal event is a disconnect: it is opened again
- * after the last id, with backoff, until `retry.attempts` tries in a row brought nothing.
+ * after the last id, with backoff, until `patientRetry.attempts` tries in a row brought nothing.
  * @throws DalstonProblem (unknown job, bad key), DalstonUnreachable, or the signal's reason.
  */
 export async function* streamEvents(
@@ -61,10 +61,10 @@ export async function* streamEvents(
       }
     }
     failures++
-    if (failures >= connection.retry.attempts) {
+    if (failures >= connection.patientRetry.attempts) {
       throw lost ?? new DalstonUnreachable(connection.server, 'the event stream keeps ending')
     }
-    await wait(retryDelayMs(connection.retry, failures, Math.random()), signal ?? null)
+    await wait(retryDelayMs(connection.patientRetry, failures, Math.random()), signal ?? null)
   }
 }
 

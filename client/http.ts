@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { Problem } from '#protocol/problem.ts'
 import { DalstonProblem, DalstonUnreachable, DalstonUnreadable } from './errors.ts'
-import { DEFAULT_RETRY, type RetryPolicy, retryDelayMs, wait } from './retry.ts'
+import { PATIENT_RETRY, REQUEST_RETRY, type RetryPolicy, retryDelayMs, wait } from './retry.ts'
 
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>
 
@@ -10,7 +10,10 @@ export interface ConnectionOptions {
   readonly server: string
   readonly apiKey?: string | undefined
   readonly fetch?: Fetch | undefined
+  /** For requests that may be sent again; REQUEST_RETRY where not given. */
   readonly retry?: RetryPolicy | undefined
+  /** For event streams and upload parts; PATIENT_RETRY where not given. */
+  readonly patientRetry?: RetryPolicy | undefined
 }
 
 export interface RequestOptions {
@@ -20,18 +23,22 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
   /** True where the request may reach the server twice without harm; GET always may. */
   readonly repeatable?: boolean
+  /** Part of long work: try as long as an event stream would. */
+  readonly patient?: boolean
 }
 
 /** One server and the key for it: sends requests, tries again what may be tried again, turns refusals into errors. */
 export class Connection {
   readonly server: string
   readonly retry: RetryPolicy
+  readonly patientRetry: RetryPolicy
   readonly #apiKey: string | undefined
   readonly #fetch: Fetch
 
   constructor(options: ConnectionOptions) {
     this.server = parseServer(options.server)
-    this.retry = options.retry ?? DEFAULT_RETRY
+    this.retry = options.retry ?? REQUEST_RETRY
+    this.patientRetry = options.patientRetry ?? PATIENT_RETRY
     this.#apiKey = options.apiKey
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init))
   }
@@ -41,7 +48,8 @@ export class Connection {
    * @throws DalstonProblem on a refusal, DalstonUnreachable when nothing answers, the signal's reason when aborted.
    */
   async send(path: string, options: RequestOptions = {}): Promise<Response> {
-    const attempts = options.repeatable || (options.method ?? 'GET') === 'GET' ? this.retry.attempts : 1
+    const policy = options.patient ? this.patientRetry : this.retry
+    const attempts = options.repeatable || (options.method ?? 'GET') === 'GET' ? policy.attempts : 1
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.sendOnce(path, options)
       if (outcome instanceof Response && outcome.ok) return outcome
@@ -49,7 +57,7 @@ export class Connection {
         throw outcome instanceof Response ? await refusal(outcome, this.#name(path, options)) : outcome
       }
       await closeBody(outcome)
-      await wait(retryDelayMs(this.retry, attempt, Math.random()), options.signal ?? null)
+      await wait(retryDelayMs(policy, attempt, Math.random()), options.signal ?? null)
     }
   }
 

@@ -5,8 +5,11 @@ export interface RetryPolicy {
   readonly capMs: number
 }
 
-/** About half a minute in all: a restart of the server is bridged, a server that is gone is reported. */
-export const DEFAULT_RETRY: RetryPolicy = { attempts: 10, baseMs: 250, capMs: 8_000 }
+/** One request: a hiccup is bridged, a server that is not there is reported within about two seconds. */
+export const REQUEST_RETRY: RetryPolicy = { attempts: 4, baseMs: 250, capMs: 2_000 }
+
+/** Long work, an event stream or an upload in parts: a restart of the server is bridged, about half a minute. */
+export const PATIENT_RETRY: RetryPolicy = { attempts: 10, baseMs: 250, capMs: 8_000 }
 
 /** The wait before try number `attempt` (from 1); `random` is in [0, 1). */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number {

@@ -36,6 +36,7 @@ export async function uploadParts(
       body: partOf(file, upload, part),
       headers: { 'content-type': 'application/octet-stream' },
       repeatable: true,
+      patient: true,
       signal,
     })
     received.add(part)
@@ -45,6 +46,7 @@ export async function uploadParts(
   return connection.json(UploadView, `/v1/uploads/${upload.id}/complete`, {
     method: 'POST',
     repeatable: true,
+    patient: true,
     signal,
   })
 }

@@ -1,10 +1,12 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import type { MergeOrder } from '#core/job/effects.ts'
-import { mergeSegment, mergeSummary, NOTHING_MERGED } from '#core/merge.ts'
+import { type MergeCounts, mergeSegment, mergeSummary, NOTHING_MERGED } from '#core/merge.ts'
+import { jobIdOf } from '#protocol/ids.ts'
 import type { TaskError, TaskOutcome } from '#protocol/task.ts'
-import { Segment } from '#protocol/transcript.ts'
-import { readLines } from '#store/artifacts.ts'
+import { readSegments, UnreadableArtifact } from '#store/artifacts.ts'
+import { isBuried } from '#store/jobs.ts'
 import { PartWriter } from '#store/part-writer.ts'
+import { exactMessage, logError } from './access/log.ts'
 import type { Bindings } from './env.ts'
 
 const CONTENT_TYPE = 'application/jsonl'
@@ -12,7 +14,8 @@ const encoder = new TextEncoder()
 
 /**
  * The engine `edge`: stage merge, in a stateless entrypoint of this Worker, so that a long transcript burdens no object.
- * It may run twice for one fence: it then writes the same object again.
+ * It may run twice for one fence: it then writes the same object again. It always answers with an outcome: what throws
+ * would be ordered again for ever, an outcome is counted.
  */
 export class Merge extends WorkerEntrypoint<Bindings> {
   async run(order: MergeOrder): Promise<TaskOutcome> {
@@ -22,35 +25,39 @@ export class Merge extends WorkerEntrypoint<Bindings> {
       return failed('missing_input', 'merge needs a transcript.jsonl, and got none', false)
     const key = `${order.outputPrefix}transcript.jsonl`
     const writer = new PartWriter(this.env.BUCKET, key, CONTENT_TYPE)
-    const { granularity } = order.parameters
-    let counts = NOTHING_MERGED
-    for await (const line of readLines(this.env.BUCKET, source.key)) {
-      const parsed = Segment.safeParse(JSON.parse(line))
-      if (!parsed.success) {
-        await writer.abort()
-        return failed(
-          'invalid_transcript',
-          `segment ${counts.segments} of the transcriber is malformed`,
-          false,
-        )
+    try {
+      const counts = await this.#write(writer, source.key, order)
+      // A job that was deleted meanwhile leaves nothing behind.
+      if (await isBuried(this.env.DB, jobIdOf(order.taskId))) await this.env.BUCKET.delete(key)
+      const artifact = {
+        name: 'transcript.jsonl',
+        key,
+        size_bytes: writer.sizeBytes,
+        content_type: CONTENT_TYPE,
       }
-      const merged = mergeSegment(counts, parsed.data, granularity)
+      return {
+        status: 'completed',
+        artifacts: [artifact],
+        summary: mergeSummary(counts, order.parameters.granularity, order.transcription),
+        metrics: { transfer_ms: 0, load_ms: 0, run_ms: Date.now() - startedMs },
+      }
+    } catch (cause) {
+      logError('merge.failed', cause, { task_id: order.taskId })
+      await writer.abort().catch(() => undefined) // storage that failed to take the parts may fail here too
+      if (cause instanceof UnreadableArtifact) return failed('invalid_transcript', cause.message, false)
+      return failed('merge_failed', exactMessage(cause).slice(0, 500), true)
+    }
+  }
+
+  async #write(writer: PartWriter, sourceKey: string, order: MergeOrder): Promise<MergeCounts> {
+    let counts = NOTHING_MERGED
+    for await (const segment of readSegments(this.env.BUCKET, sourceKey)) {
+      const merged = mergeSegment(counts, segment, order.parameters.granularity)
       counts = merged.counts
       await writer.write(encoder.encode(`${JSON.stringify(merged.segment)}\n`))
     }
     await writer.finish()
-    const artifact = {
-      name: 'transcript.jsonl',
-      key,
-      size_bytes: writer.sizeBytes,
-      content_type: CONTENT_TYPE,
-    }
-    return {
-      status: 'completed',
-      artifacts: [artifact],
-      summary: mergeSummary(counts, granularity, order.transcription),
-      metrics: { transfer_ms: 0, load_ms: 0, run_ms: Date.now() - startedMs },
-    }
+    return counts
   }
 }
 

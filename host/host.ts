@@ -117,8 +117,11 @@ function reachableHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
+/** The first request wakes the registry and the database; more than this is a hang. */
+const HEALTH_MS = 30_000
+
 async function expectHealthy(address: string): Promise<void> {
-  const response = await fetch(`${address}/health`)
+  const response = await fetch(`${address}/health`, { signal: AbortSignal.timeout(HEALTH_MS) })
   const text = await response.text()
   if (!response.ok) throw new HostError(`The server started but is not healthy: ${text.slice(0, 300)}`)
 }

@@ -1,4 +1,5 @@
--- Written by Worker (first use of ADMIN_KEY). Read by Worker (every request with a key). Deleted by nobody: revoked instead.
+-- Written by Worker (first use of an ADMIN_KEY, which takes the row of the one before). Read by Worker (every request with a
+-- key). Deleted by nobody: revoked instead.
 CREATE TABLE keys (
   id TEXT PRIMARY KEY NOT NULL,
   tenant_id TEXT NOT NULL,
@@ -11,8 +12,8 @@ CREATE TABLE keys (
   revoked_at_ms INTEGER
 );
 --> statement-breakpoint
--- Written by the Job object (its own row only). Read by Worker (does it exist, whose is it, lists). Deleted by nobody: a
--- deleted job leaves its row as a tombstone without content.
+-- Written by the Job object (its own row), and by Worker once the job is deleted. Read by Worker (does it exist, whose is it,
+-- lists). Deleted by nobody: a deleted job leaves its row as a tombstone without content.
 CREATE TABLE jobs (
   id TEXT PRIMARY KEY NOT NULL,
   tenant_id TEXT NOT NULL,
@@ -28,7 +29,8 @@ CREATE INDEX jobs_by_tenant ON jobs (tenant_id, id DESC) WHERE deleted_at_ms IS 
 --> statement-breakpoint
 CREATE INDEX jobs_by_status ON jobs (tenant_id, status, id DESC) WHERE deleted_at_ms IS NULL;
 --> statement-breakpoint
--- Written by Worker (POST /v1/agents/tokens). Read by Worker (an agent joins). Deleted by nobody: they expire.
+-- Written by Worker (POST /v1/agents/tokens). Read by Worker (an agent joins). Deleted by Worker (over, when
+-- another is written).
 CREATE TABLE join_tokens (
   hash TEXT PRIMARY KEY NOT NULL,
   tenant_id TEXT NOT NULL,
@@ -48,7 +50,8 @@ CREATE TABLE agents (
   revoked_at_ms INTEGER
 );
 --> statement-breakpoint
--- Written by Worker (uploads in parts). Read by Worker (parts, submit). Deleted by Worker (used by a job, or given up).
+-- Written by Worker (uploads in parts). Read by Worker (parts, submit). Deleted by Worker (given up, deleted with its job, or
+-- a day old when another upload begins).
 CREATE TABLE uploads (
   id TEXT PRIMARY KEY NOT NULL,
   tenant_id TEXT NOT NULL,
@@ -70,14 +73,16 @@ CREATE TABLE upload_parts (
   PRIMARY KEY (upload_id, number)
 );
 --> statement-breakpoint
--- Written by Worker (POST /v1/console/links). Read and deleted by Worker (the link is followed: once).
+-- Written by Worker (POST /v1/console/links). Read by Worker (the link is followed). Deleted by Worker (followed: once; over,
+-- when another is written; its key was replaced).
 CREATE TABLE sign_in_links (
   hash TEXT PRIMARY KEY NOT NULL,
   key_id TEXT NOT NULL,
   expires_at_ms INTEGER NOT NULL
 );
 --> statement-breakpoint
--- Written by Worker (sign-in). Read by Worker (every console request). Deleted by Worker (sign-out).
+-- Written by Worker (sign-in). Read by Worker (every console request). Deleted by Worker (sign-out; over, when another is
+-- written; its key was replaced).
 CREATE TABLE console_sessions (
   hash TEXT PRIMARY KEY NOT NULL,
   key_id TEXT NOT NULL,

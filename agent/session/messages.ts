@@ -119,9 +119,12 @@ function handBack(state: SessionState, grant: Grant, reason: string, nowMs: numb
   return deliver(state, grant, { status: 'handed_back', reason }, nowMs)
 }
 
-/** The server hears of the end when the child is gone: only then is the slot free. */
+/**
+ * The server hears of the end when the child is gone: only then is the slot free. Retryable, because a cancel may come of
+ * an expired lease: a job that is cancelled ignores the result, any other must not fail by it.
+ */
 function onCancel(state: SessionState, grant: Grant, reason: string): Step {
-  const error = { code: 'cancelled', message: reason === '' ? 'cancelled' : reason, retryable: false }
+  const error = { code: 'cancelled', message: reason === '' ? 'cancelled' : reason, retryable: true }
   return abort(state, grant, 'cancelled', { status: 'failed', error })
 }
 

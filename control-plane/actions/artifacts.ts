@@ -1,5 +1,7 @@
 import { jobPrefix } from '#core/dispatch.ts'
 import { jobIdOf } from '#protocol/ids.ts'
+import { isBuried } from '#store/jobs.ts'
+import { multipartError } from '#store/multipart-error.ts'
 import type { TokenClaims } from '../access/task-token.ts'
 import type { Bindings } from '../env.ts'
 import { notFound, ProblemError } from '../problem-error.ts'
@@ -12,10 +14,17 @@ export async function readArtifact(
   env: Bindings,
   claims: TokenClaims,
   key: string,
-  range: Headers | null,
+  range: R2Range | null,
 ): Promise<R2ObjectBody> {
-  if (!key.startsWith(jobPrefix(jobIdOf(claims.taskId)))) throw foreign(key)
+  mayRead(claims, key)
   const object = range === null ? await env.BUCKET.get(key) : await env.BUCKET.get(key, { range })
+  if (object === null) throw notFound('artifact')
+  return object
+}
+
+export async function headArtifact(env: Bindings, claims: TokenClaims, key: string): Promise<R2Object> {
+  mayRead(claims, key)
+  const object = await env.BUCKET.head(key)
   if (object === null) throw notFound('artifact')
   return object
 }
@@ -34,6 +43,7 @@ export async function writeArtifact(
 ): Promise<number> {
   mayWrite(claims, key)
   const object = await env.BUCKET.put(key, part.body, { httpMetadata: { contentType: part.contentType } })
+  await keepUnlessBuried(env, claims, key)
   return object.size
 }
 
@@ -59,10 +69,8 @@ export async function writeArtifactPart(
   },
 ): Promise<string> {
   mayWrite(claims, part.key)
-  const { etag } = await env.BUCKET.resumeMultipartUpload(part.key, part.uploadId).uploadPart(
-    part.number,
-    part.body,
-  )
+  const upload = env.BUCKET.resumeMultipartUpload(part.key, part.uploadId)
+  const { etag } = await upload.uploadPart(part.number, part.body).catch(refuse)
   return etag
 }
 
@@ -75,10 +83,13 @@ export async function completeArtifact(
 ): Promise<number> {
   mayWrite(claims, key)
   const upload = env.BUCKET.resumeMultipartUpload(key, uploadId)
-  const object = await upload.complete(parts.map(({ part, etag }) => ({ partNumber: part, etag })))
+  const uploaded = parts.map(({ part, etag }) => ({ partNumber: part, etag }))
+  const object = await upload.complete(uploaded).catch(refuse)
+  await keepUnlessBuried(env, claims, key)
   return object.size
 }
 
+/** Aborting what was completed or aborted before changes nothing. */
 export async function abortArtifact(
   env: Bindings,
   claims: TokenClaims,
@@ -86,7 +97,39 @@ export async function abortArtifact(
   uploadId: string,
 ): Promise<void> {
   mayWrite(claims, key)
-  await env.BUCKET.resumeMultipartUpload(key, uploadId).abort()
+  await env.BUCKET.resumeMultipartUpload(key, uploadId)
+    .abort()
+    .catch((cause: unknown) => {
+      if (multipartError(cause) === null) throw cause
+    })
+}
+
+/**
+ * An object that appeared after its job was deleted goes again. The look comes after the write: whichever of the two is
+ * last, the job's deletion or this, sees the other.
+ */
+async function keepUnlessBuried(env: Bindings, claims: TokenClaims, key: string): Promise<void> {
+  if (!(await isBuried(env.DB, jobIdOf(claims.taskId)))) return
+  await env.BUCKET.delete(key)
+  throw new ProblemError('gone', 'The job was deleted: it takes no more artifacts.')
+}
+
+function refuse(cause: unknown): never {
+  switch (multipartError(cause)) {
+    case 'unknown':
+      throw notFound('multipart upload')
+    case 'parts':
+      throw new ProblemError(
+        'invalid_request',
+        'The parts do not fit: expected the tags as answered, and equal sizes of 5 MiB or more but for the last.',
+      )
+    default:
+      throw cause
+  }
+}
+
+function mayRead(claims: TokenClaims, key: string): void {
+  if (!key.startsWith(jobPrefix(jobIdOf(claims.taskId)))) throw foreign(key)
 }
 
 function mayWrite(claims: TokenClaims, key: string): void {

@@ -24,7 +24,7 @@ export interface IssuedSecret {
 export async function createSignInLink(env: Bindings, caller: Caller): Promise<IssuedSecret> {
   const issued = issue(LINK_MS)
   const hash = await hashSecret(env.TOKEN_SECRET, issued.token)
-  await saveSignInLink(env.DB, { hash, keyId: caller.keyId, expiresAtMs: issued.expiresAtMs })
+  await saveSignInLink(env.DB, { hash, keyId: caller.keyId, expiresAtMs: issued.expiresAtMs }, Date.now())
   return issued
 }
 

@@ -1,8 +1,8 @@
-import type { JobReply } from '#core/job/input.ts'
+import { ackOf } from '#core/registry/tasks.ts'
 import type { AgentView, EngineView, Health, ModelView } from '#protocol/api.ts'
 import { jobIdOf, Pool, type TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
-import type { AgentRow } from '#store/agents.ts'
+import type { AgentRow, JoinTokenRow } from '#store/agents.ts'
 import { countByStatus, poolOfJob } from '#store/jobs.ts'
 import { catalog } from '../catalog.ts'
 import type { Bindings } from '../env.ts'
@@ -11,6 +11,8 @@ import type { Caller } from './caller.ts'
 
 /** An agent as its credential tells. */
 export type AgentIdentity = AgentRow
+/** Where a join token lets an agent in. */
+export type Invitation = JoinTokenRow
 
 export const VERSION = '0.1.0'
 
@@ -57,11 +59,12 @@ export async function acceptResult(
   env: Bindings,
   agent: AgentRow,
   result: { readonly taskId: TaskId; readonly fence: number; readonly outcome: TaskOutcome },
-): Promise<JobReply> {
+): Promise<ReturnType<typeof ackOf>> {
   const jobId = jobIdOf(result.taskId)
   const pool = await poolOfJob(env.DB, jobId)
   if (pool !== agent.pool) return 'gone'
-  return registryOf(env, agent.pool).result(agent.id, result.taskId, result.fence, result.outcome, jobId)
+  const { taskId, fence, outcome } = result
+  return ackOf(await registryOf(env, agent.pool).result(agent.id, taskId, fence, outcome, jobId))
 }
 
 export async function checkHealth(env: Bindings): Promise<Health> {
@@ -83,13 +86,16 @@ export async function checkHealth(env: Bindings): Promise<Health> {
   }
 }
 
+/** Of a caller: the jobs of their tenant, and the registry of their pool. */
 export interface Measurements extends Gauges {
+  readonly pool: Pool
   readonly jobs: readonly { readonly status: string; readonly count: number }[]
 }
 
 export async function measure(env: Bindings, caller: Caller): Promise<Measurements> {
-  const [jobs, gauges] = await Promise.all([countByStatus(env.DB), registryOf(env, caller.pool).gauges()])
-  return { jobs, ...gauges }
+  const { tenantId, pool } = caller
+  const [jobs, gauges] = await Promise.all([countByStatus(env.DB, tenantId), registryOf(env, pool).gauges()])
+  return { pool, jobs, ...gauges }
 }
 
 function registryOf(env: Bindings, pool: Pool) {

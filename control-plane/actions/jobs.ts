@@ -2,12 +2,14 @@ import { jobPrefix } from '#core/dispatch.ts'
 import type { JobList } from '#protocol/api.ts'
 import { JobId } from '#protocol/ids.ts'
 import { isTerminal, type JobStatus, type JobView } from '#protocol/job.ts'
-import { Segment } from '#protocol/transcript.ts'
-import { deletePrefix, readLines } from '#store/artifacts.ts'
+import type { Segment } from '#protocol/transcript.ts'
+import { deletePrefix, readSegments } from '#store/artifacts.ts'
 import { buryJob, findJob, listJobs as listRows } from '#store/jobs.ts'
+import { deleteUpload } from '#store/uploads.ts'
 import type { Bindings } from '../env.ts'
 import { notFound, ProblemError } from '../problem-error.ts'
 import type { Caller } from './caller.ts'
+import { uploadIdOfJob } from './uploads.ts'
 
 /** What a caller may ask of a job. D1 says first that it exists and is theirs; only then is its object called. */
 export interface JobQuery {
@@ -40,7 +42,7 @@ export async function readJob(env: Bindings, caller: Caller, id: JobId): Promise
   if (reading === null) throw notFound('transcription')
   const { view, transcriptKey } = reading
   const isReadable = view.status === 'completed' && transcriptKey !== null
-  return { view, segments: isReadable ? () => readSegments(env, transcriptKey) : null }
+  return { view, segments: isReadable ? () => readSegments(env.BUCKET, transcriptKey) : null }
 }
 
 export async function cancelJob(env: Bindings, caller: Caller, id: JobId): Promise<JobView> {
@@ -58,15 +60,20 @@ export async function cancelJob(env: Bindings, caller: Caller, id: JobId): Promi
   return reading.view
 }
 
-/** The tombstone comes last: until then the call can be repeated. */
+/**
+ * The tombstone comes after the content: until then the call can be repeated. What a late writer stored meanwhile is
+ * swept after it; one that comes later sees the tombstone and takes its object away itself.
+ */
 export async function deleteJob(env: Bindings, caller: Caller, id: JobId): Promise<void> {
   const reading = await readJob(env, caller, id)
   if (!isTerminal(reading.view.status)) {
     throw new ProblemError('conflict', `The job is ${reading.view.status}: cancel it first, then delete it.`)
   }
   await deletePrefix(env.BUCKET, jobPrefix(id))
+  await deleteUpload(env.DB, uploadIdOfJob(id))
   await env.JOB.getByName(id).destroy()
   await buryJob(env.DB, caller.tenantId, id, Date.now())
+  await deletePrefix(env.BUCKET, jobPrefix(id))
 }
 
 /** The job's event stream; the request carries Last-Event-ID and the signal that tells when the reader has gone. */
@@ -86,8 +93,4 @@ async function statusOf(env: Bindings, caller: Caller, id: JobId): Promise<JobSt
   const status = await findJob(env.DB, caller.tenantId, id)
   if (status === null) throw notFound('transcription')
   return status
-}
-
-async function* readSegments(env: Bindings, key: string): AsyncGenerator<Segment> {
-  for await (const line of readLines(env.BUCKET, key)) yield Segment.parse(JSON.parse(line))
 }

@@ -1,17 +1,17 @@
-import type { JobParameters, PlannedTask } from '#core/dag.ts'
-import { planTasks, stageRequirements } from '#core/dag.ts'
 import { jobPrefix } from '#core/dispatch.ts'
-import { select } from '#core/select.ts'
+import type { JobSpec } from '#core/job/facts.ts'
 import type { CreatedJob, CreateJobFields } from '#protocol/api.ts'
-import { JobId, newId, type Pool } from '#protocol/ids.ts'
+import { JobId, newId } from '#protocol/ids.ts'
+import type { JobView } from '#protocol/job.ts'
 import type { Artifact } from '#protocol/task.ts'
 import { deletePrefix } from '#store/artifacts.ts'
+import { findJob } from '#store/jobs.ts'
 import { PartWriter } from '#store/part-writer.ts'
-import { catalog } from '../catalog.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 import { randomBytes } from './access.ts'
 import type { Caller } from './caller.ts'
+import { parametersOf, plan } from './job-plan.ts'
 import { takeUpload } from './uploads.ts'
 
 /** One submit while its body arrives. The file may come before the fields: bytes are stored before they are understood. */
@@ -39,11 +39,12 @@ export class Submission {
 
   /** Validate, select, create. The answer means that the job is durable. */
   async finish(fields: CreateJobFields): Promise<CreatedJob> {
-    const { upload, fileName } = await this.#takeAudio(fields)
+    const { upload, fileName, known } = await this.#takeAudio(fields)
+    if (known !== null) return createdJob(known)
     const parameters = parametersOf(fields)
     const pool = fields.pool ?? this.#caller.pool
     const tasks = await plan(this.#env, this.#jobId, parameters, pool)
-    const view = await this.#env.JOB.getByName(this.#jobId).create({
+    return this.#create({
       jobId: this.#jobId,
       tenantId: this.#caller.tenantId,
       pool,
@@ -55,7 +56,6 @@ export class Submission {
       upload,
       tasks,
     })
-    return { id: this.#jobId, status: view.status, name: view.name, created_at: view.created_at }
   }
 
   /** Nothing of a submit that failed stays behind. */
@@ -65,13 +65,28 @@ export class Submission {
     await deletePrefix(this.#env.BUCKET, jobPrefix(this.#jobId))
   }
 
-  async #takeAudio(fields: CreateJobFields): Promise<{ upload: Artifact; fileName: string | null }> {
+  /**
+   * A job that cannot be found again must not run: when its row could not be written it is cancelled. One made of an
+   * upload goes on, since submitting the upload again finds it.
+   */
+  async #create(spec: JobSpec): Promise<CreatedJob> {
+    const job = this.#env.JOB.getByName(this.#jobId)
+    const view = await job.create(spec)
+    if (view !== null) return createdJob(view)
+    if (this.#file !== null) await job.tell({ type: 'cancel' })
+    const detail = 'The job could not be written to the index. Nothing is lost: submit it again.'
+    throw new ProblemError('unavailable', detail, {}, { 'retry-after': '2' })
+  }
+
+  async #takeAudio(
+    fields: CreateJobFields,
+  ): Promise<{ upload: Artifact; fileName: string | null; known: JobView | null }> {
     if (fields.upload_id !== undefined) {
       if (this.#file !== null)
         throw new ProblemError('invalid_request', 'Expected `file` or `upload_id`, got both.')
       const taken = await takeUpload(this.#env, this.#caller, fields.upload_id)
       this.#jobId = taken.jobId
-      return taken
+      return { ...taken, known: await this.#known() }
     }
     if (this.#file === null) {
       throw new ProblemError(
@@ -94,57 +109,17 @@ export class Submission {
       size_bytes: writer.sizeBytes,
       content_type: 'application/octet-stream',
     }
-    return { upload, fileName: name === '' ? null : name.slice(0, 300) }
+    return { upload, fileName: name === '' ? null : name.slice(0, 300), known: null }
+  }
+
+  /** The job that an earlier submit of the same upload made. */
+  async #known(): Promise<JobView | null> {
+    const status = await findJob(this.#env.DB, this.#caller.tenantId, this.#jobId)
+    const reading = status === null ? null : await this.#env.JOB.getByName(this.#jobId).read()
+    return reading?.view ?? null
   }
 }
 
-function parametersOf(fields: CreateJobFields): JobParameters {
-  const model = fields.model === 'auto' ? null : catalog.models.find((entry) => entry.id === fields.model)
-  if (model === undefined) {
-    const known = catalog.models.map((entry) => entry.id).join(', ')
-    const detail = `There is no model "${fields.model}". Known models: ${known}; or auto.`
-    throw new ProblemError('model_not_found', detail)
-  }
-  return {
-    modelId: model?.id ?? null,
-    language: fields.language === 'auto' ? null : fields.language,
-    granularity: fields.timestamps_granularity,
-    speakerDetection: fields.speaker_detection,
-    piiDetection: fields.pii_detection,
-    redactPiiAudio: fields.redact_pii_audio,
-  }
-}
-
-/** Every stage must find an engine now; `auto` becomes the model that was found, so that a job keeps to one. */
-async function plan(
-  env: Bindings,
-  jobId: JobId,
-  parameters: JobParameters,
-  pool: Pool,
-): Promise<PlannedTask[]> {
-  const running = await env.REGISTRY.getByName(`pool:${pool}`).present()
-  let { modelId } = parameters
-  for (const requirements of stageRequirements(parameters)) {
-    const selection = select(requirements, running, catalog)
-    if (selection.ok) {
-      if (requirements.stage === 'transcribe') modelId = selection.choice.model?.id ?? modelId
-      continue
-    }
-    const { runningEngines, catalogAlternatives } = selection.error
-    const running_engines = [...runningEngines]
-    const catalog_alternatives = [...catalogAlternatives]
-    const { stage } = requirements
-    const reasons = running_engines.map((engine) => `${engine.engine_id}: ${engine.reason}`).join('; ')
-    const detail =
-      running.length === 0
-        ? `No agent is connected, so nothing can run ${stage}. Start one: dalston agent --server URL --token TOKEN.`
-        : `No running engine can do ${stage} as asked (${reasons}).`
-    throw new ProblemError('no_capable_engine', detail, {
-      stage,
-      requirements,
-      running_engines,
-      catalog_alternatives,
-    })
-  }
-  return planTasks(jobId, { ...parameters, modelId })
+function createdJob({ id, status, name, created_at }: JobView): CreatedJob {
+  return { id, status, name, created_at }
 }

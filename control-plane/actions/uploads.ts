@@ -1,7 +1,9 @@
 import { jobPrefix } from '#core/dispatch.ts'
 import type { UploadView } from '#protocol/api.ts'
-import { JobId, newId, UploadId } from '#protocol/ids.ts'
+import { JobId, newId, TenantId, UploadId } from '#protocol/ids.ts'
 import type { Artifact } from '#protocol/task.ts'
+import { findJob } from '#store/jobs.ts'
+import { multipartError } from '#store/multipart-error.ts'
 import * as store from '#store/uploads.ts'
 import type { Bindings } from '../env.ts'
 import { notFound, ProblemError } from '../problem-error.ts'
@@ -11,12 +13,18 @@ import type { Caller } from './caller.ts'
 /** Under the smallest request limit of the edge (100 MB), above R2's smallest part (5 MiB). */
 export const UPLOAD_PART_BYTES = 32 * 1024 * 1024
 
+/** Long enough to come back to an upload the next day. */
+const ABANDONED_MS = 24 * 3_600_000
+/** A bound on what one call pays for others. */
+const SWEPT_AT_ONCE = 5
+
 export async function createUpload(
   env: Bindings,
   caller: Caller,
   wanted: { readonly file_name: string; readonly size_bytes: number },
 ): Promise<UploadView> {
   const nowMs = Date.now()
+  await sweepUploads(env, nowMs)
   const id = UploadId.parse(newId('upload', nowMs, randomBytes(16)))
   const objectKey = `${jobPrefix(jobIdOfUpload(id))}upload`
   const { uploadId: r2UploadId } = await env.BUCKET.createMultipartUpload(objectKey)
@@ -31,7 +39,12 @@ export async function createUpload(
     createdAtMs: nowMs,
     completedAtMs: null,
   }
-  await store.saveUpload(env.DB, row)
+  try {
+    await store.saveUpload(env.DB, row)
+  } catch (cause) {
+    await dropObject(env, row)
+    throw cause
+  }
   return viewOf(row, [])
 }
 
@@ -68,7 +81,7 @@ export async function writeUploadPart(
     )
   }
   const upload = env.BUCKET.resumeMultipartUpload(row.objectKey, row.r2UploadId)
-  const { etag } = await upload.uploadPart(part.number, part.body)
+  const { etag } = await upload.uploadPart(part.number, part.body).catch(refuse)
   await store.saveUploadPart(env.DB, { uploadId: part.id, number: part.number, etag, sizeBytes: expected })
 }
 
@@ -83,18 +96,19 @@ export async function completeUpload(env: Bindings, caller: Caller, id: UploadId
       `Parts are missing: ${missing.slice(0, 20).join(', ')}. Send them, then complete.`,
     )
   }
-  const upload = env.BUCKET.resumeMultipartUpload(row.objectKey, row.r2UploadId)
-  await upload.complete(parts.map(({ number, etag }) => ({ partNumber: number, etag })))
+  await completeObject(env, row, parts)
   const completedAtMs = Date.now()
   await store.completeUpload(env.DB, id, completedAtMs)
   return viewOf({ ...row, completedAtMs }, parts)
 }
 
+/** Gives an upload up. One that became a job belongs to the job. */
 export async function deleteUpload(env: Bindings, caller: Caller, id: UploadId): Promise<void> {
   const row = await find(env, caller, id)
-  if (row.completedAtMs === null)
-    await env.BUCKET.resumeMultipartUpload(row.objectKey, row.r2UploadId).abort()
-  else await env.BUCKET.delete(row.objectKey)
+  if ((await findJob(env.DB, caller.tenantId, jobIdOfUpload(id))) !== null) {
+    throw new ProblemError('conflict', `This upload became the job ${jobIdOfUpload(id)}: delete that.`)
+  }
+  await dropObject(env, row)
   await store.deleteUpload(env.DB, id)
 }
 
@@ -116,6 +130,54 @@ export async function takeUpload(
 /** An upload becomes the job of the same number: submitting it twice gives one job. */
 function jobIdOfUpload(id: UploadId): JobId {
   return JobId.parse(id.replace('upload_', 'job_'))
+}
+
+/** The upload of which this job was made, if it was made of one. */
+export function uploadIdOfJob(id: JobId): UploadId {
+  return UploadId.parse(id.replace('job_', 'upload_'))
+}
+
+/**
+ * What was given up without a word: every new upload clears a few that nobody touched for a day. What became a job keeps
+ * its object, and loses only these rows.
+ */
+async function sweepUploads(env: Bindings, nowMs: number): Promise<void> {
+  for (const row of await store.listStaleUploads(env.DB, nowMs - ABANDONED_MS, SWEPT_AT_ONCE)) {
+    const id = UploadId.parse(row.id)
+    const isJob = (await findJob(env.DB, TenantId.parse(row.tenantId), jobIdOfUpload(id))) !== null
+    if (!isJob) await dropObject(env, row)
+    await store.deleteUpload(env.DB, id)
+  }
+}
+
+/** Makes the object of its parts. It may be there already: a completion that was cut off before its row was written. */
+async function completeObject(
+  env: Bindings,
+  row: store.UploadRow,
+  parts: readonly store.UploadPartRow[],
+): Promise<void> {
+  const upload = env.BUCKET.resumeMultipartUpload(row.objectKey, row.r2UploadId)
+  try {
+    await upload.complete(parts.map(({ number, etag }) => ({ partNumber: number, etag })))
+  } catch (cause) {
+    const object = multipartError(cause) === null ? null : await env.BUCKET.head(row.objectKey)
+    if (object?.size !== row.sizeBytes) refuse(cause)
+  }
+}
+
+/** Leaves neither parts nor object, whichever there are. */
+async function dropObject(env: Bindings, row: store.UploadRow): Promise<void> {
+  await env.BUCKET.resumeMultipartUpload(row.objectKey, row.r2UploadId)
+    .abort()
+    .catch((cause: unknown) => {
+      if (multipartError(cause) === null) throw cause
+    })
+  await env.BUCKET.delete(row.objectKey)
+}
+
+function refuse(cause: unknown): never {
+  if (multipartError(cause) === null) throw cause
+  throw new ProblemError('conflict', 'The parts do not fit together any more: begin a new upload.')
 }
 
 async function find(env: Bindings, caller: Caller, id: UploadId): Promise<store.UploadRow> {

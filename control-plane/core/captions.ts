@@ -19,7 +19,9 @@ export interface Cue {
 }
 
 export function cuesOf(segment: Segment, options: CaptionOptions): Cue[] {
-  const words = segment.words.length > 0 ? segment.words : timedByLength(segment)
+  const words = saysAll(segment)
+    ? segment.words.filter(({ text }) => text.trim() !== '')
+    : timedByLength(segment)
   const cues: Cue[] = []
   let lines: Word[][] = []
   for (const line of linesOf(words, options.maxLineLength)) {
@@ -69,11 +71,18 @@ function cueOf(lines: readonly Word[][]): Cue {
   return {
     start: words[0]?.start ?? 0,
     end: words.at(-1)?.end ?? 0,
-    lines: lines.map((line) => line.map((word) => word.text).join(' ')),
+    // A line break or an empty line would end the cue.
+    lines: lines.map((line) => line.map((word) => word.text.trim().replace(/\s+/g, ' ')).join(' ')),
   }
 }
 
-/** Words of a segment that has none: each gets the share of time that its letters have of the text. */
+/** Whether the words carry the whole text: an aligner may have left some of them out. */
+function saysAll({ text, words }: Segment): boolean {
+  const bare = (part: string) => part.replace(/\s+/g, '')
+  return words.length > 0 && bare(words.map((word) => word.text).join('')) === bare(text)
+}
+
+/** Words of a segment that has none, or not all: each gets the share of time that its letters have of the text. */
 function timedByLength(segment: Segment): Word[] {
   const texts = segment.text.split(/\s+/).filter((text) => text !== '')
   const total = texts.reduce((sum, text) => sum + text.length, 0)

@@ -1,4 +1,12 @@
-import type { JobId, ModelId, Pool, TaskId, TenantId } from '#protocol/ids.ts'
+import {
+  type AgentId,
+  type JobId,
+  jobIdOf,
+  type ModelId,
+  type Pool,
+  type TaskId,
+  type TenantId,
+} from '#protocol/ids.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, Requirements, TaskParameters } from '#protocol/task.ts'
 
@@ -18,7 +26,7 @@ export interface Dispatch {
 
 /** Who runs a task. The engine `edge` runs in the Worker itself and has no agent. */
 export interface Runner {
-  readonly agentId: string | null
+  readonly agentId: AgentId | null
   readonly engineId: string
   readonly modelId: ModelId | null
   readonly embeddedModel: boolean
@@ -30,8 +38,9 @@ export interface Owner {
 }
 
 /** Where a task's outputs lie. The fence in the key keeps a late writer from overwriting a newer attempt. */
-export function outputPrefix(jobId: JobId, taskId: TaskId, fence: number): string {
-  return `jobs/${jobId}/${taskId.slice(jobId.length + 1)}/f${fence}/`
+export function outputPrefix(taskId: TaskId, fence: number): string {
+  const jobId = jobIdOf(taskId)
+  return `${jobPrefix(jobId)}${taskId.slice(jobId.length + 1)}/f${fence}/`
 }
 
 /** Everything that belongs to one job lies under this prefix. */

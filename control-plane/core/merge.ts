@@ -8,6 +8,7 @@ import type { Granularity, Segment } from '#protocol/transcript.ts'
 export interface MergeCounts {
   readonly segments: number
   readonly words: number
+  /** Of the whole text: the segments with one space between each two. */
   readonly characters: number
   readonly hasWordTimes: boolean
 }
@@ -21,13 +22,15 @@ export function mergeSegment(
   granularity: Granularity,
 ): { readonly segment: Segment; readonly counts: MergeCounts } {
   const words = granularity === 'word' ? segment.words : []
-  const wordCount = segment.text.split(/\s+/).filter((word) => word !== '').length
+  const spaced = segment.text.split(/\s+/).filter((word) => word !== '').length
+  // Scripts without spaces have more words than spaces tell.
+  const wordCount = Math.max(spaced, segment.words.length)
   return {
     segment: { ...segment, id: counts.segments, words },
     counts: {
       segments: counts.segments + 1,
       words: counts.words + wordCount,
-      characters: counts.characters + segment.text.length,
+      characters: counts.characters + (counts.segments > 0 ? 1 : 0) + segment.text.length,
       hasWordTimes: counts.hasWordTimes && segment.words.length === wordCount,
     },
   }

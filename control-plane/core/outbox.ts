@@ -50,6 +50,11 @@ export function takeDue<Effect>(
   return { outbox: next, due }
 }
 
+/** The outbox as it was saved, after an eviction: nobody knows what was answered since, so everything is due at once. */
+export function reloaded<Effect>(saved: Iterable<Outstanding<Effect>>, nowMs: number): Outbox<Effect> {
+  return new Map(Array.from(saved, (outstanding) => [outstanding.id, { ...outstanding, dueMs: nowMs }]))
+}
+
 export function nextDueMs<Effect>(outbox: Outbox<Effect>): number | null {
   return earliest([...outbox.values()].map((outstanding) => outstanding.dueMs))
 }

@@ -69,8 +69,19 @@ export function fits(requirements: Requirements, engine: AnnouncedEngine): Fit {
   if (requirements.split_channels && !manifest.capabilities.split_channels) {
     return no('cannot split channels')
   }
-  if (!manifest.needs_model) return { fits: true, model: null }
-  return bestModel(requirements, engine)
+  if (manifest.needs_model) return bestModel(requirements, engine)
+  const problem = engineProblem(requirements, engine)
+  return problem === null ? { fits: true, model: null } : no(problem)
+}
+
+/** An engine without weights answers for itself what else its models answer for. */
+function engineProblem(requirements: Requirements, { manifest }: AnnouncedEngine): string | null {
+  const { languages, word_timestamps } = manifest.capabilities
+  if (requirements.model_id !== null) return `does not have model ${requirements.model_id}`
+  if (requirements.language !== null && !speaks(languages, requirements.language)) {
+    return `language '${requirements.language}' not supported (has: ${languages?.join(', ')})`
+  }
+  return requirements.word_timestamps && !word_timestamps ? 'gives no word timestamps' : null
 }
 
 function bestModel(requirements: Requirements, engine: AnnouncedEngine): Fit {
@@ -110,12 +121,14 @@ function alternatives(requirements: Requirements, catalog: Catalog): CatalogAlte
   return catalog.engines
     .filter((manifest) => manifest.stages.includes(requirements.stage))
     .filter((manifest) => !requirements.split_channels || manifest.capabilities.split_channels)
+    .filter((manifest) => requirements.engine_id === null || manifest.id === requirements.engine_id)
     .flatMap((manifest): CatalogAlternative[] => {
       if (!manifest.needs_model) return [{ engine_id: manifest.id, model_id: null, command }]
       return catalog.models
         .filter((model) => model.engine === manifest.id)
         .filter((model) => requirements.model_id === null || model.id === requirements.model_id)
         .filter((model) => requirements.language === null || speaks(model.languages, requirements.language))
+        .filter((model) => !requirements.word_timestamps || model.capabilities.word_timestamps)
         .map((model) => ({ engine_id: manifest.id, model_id: model.id, command }))
     })
 }

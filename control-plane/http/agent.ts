@@ -3,14 +3,14 @@ import { JoinRequest } from '#protocol/api.ts'
 import { joinAgent } from '../actions/access.ts'
 import { acceptResult, connectAgent } from '../actions/fleet.ts'
 import { ProblemError } from '../problem-error.ts'
-import { json, parse, readJson } from './answers.ts'
-import { bearer } from './auth.ts'
-import type { AgentContext, OpenContext } from './context.ts'
+import { json, parse } from './answers.ts'
+import { readJson } from './body.ts'
+import type { AgentContext, JoinContext } from './context.ts'
 
-/** What agents call. The join token is the credential of `join`; every other route takes the agent's own. */
-export async function join({ request, env }: OpenContext): Promise<Response> {
+/** What agents call. A join token is good for `join` only; every other route takes the agent's own credential. */
+export async function join({ request, env, invitation }: JoinContext): Promise<Response> {
   const { name } = parse(JoinRequest, await readJson(request), 'request')
-  return json(await joinAgent(env, bearer(request) ?? '', name), 201)
+  return json(await joinAgent(env, invitation, name), 201)
 }
 
 export async function connect({ request, env, agent }: AgentContext): Promise<Response> {
@@ -22,7 +22,6 @@ export async function connect({ request, env, agent }: AgentContext): Promise<Re
 
 export async function result({ request, env, agent }: AgentContext): Promise<Response> {
   const { task_id, fence, outcome } = parse(TaskResult, await readJson(request), 'result')
-  const reply = await acceptResult(env, agent, { taskId: task_id, fence, outcome })
-  const isAck = reply === 'accepted' || reply === 'duplicate' || reply === 'gone'
-  return json({ type: 'task.ack', task_id, fence, answer: isAck ? reply : 'stale' })
+  const answer = await acceptResult(env, agent, { taskId: task_id, fence, outcome })
+  return json({ type: 'task.ack', task_id, fence, answer })
 }

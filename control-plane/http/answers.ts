@@ -47,39 +47,3 @@ export function parse<Schema extends z.ZodType>(
   const first = errors.map((error) => `${error.pointer.slice(1)}: ${error.detail}`).join('; ')
   throw new ProblemError('invalid_request', `The ${what} is not valid: ${first}`.slice(0, 1000), { errors })
 }
-
-/** The JSON body of a request; an empty one reads as {}. */
-export async function readJson(request: Request): Promise<unknown> {
-  const text = await request.text()
-  if (text.trim() === '') return {}
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new ProblemError('invalid_request', `Expected a JSON body: ${(cause as Error).message}`)
-  }
-}
-
-/** The exact size that a body announces. */
-export function contentLength(request: Request, maxBytes: number): number {
-  const header = request.headers.get('content-length')
-  if (header === null || !/^\d+$/.test(header)) {
-    throw new ProblemError('length_required', 'Expected a Content-Length header with the size of the body.')
-  }
-  const sizeBytes = Number(header)
-  if (sizeBytes > maxBytes) {
-    throw new ProblemError('payload_too_large', `Expected at most ${maxBytes} bytes, got ${sizeBytes}.`)
-  }
-  return sizeBytes
-}
-
-/** The body, which a handler must consume: an unread one costs the client its connection. */
-export function bodyOf(request: Request): ReadableStream<Uint8Array> {
-  if (request.body === null) throw new ProblemError('invalid_request', 'Expected a body, got none.')
-  return request.body
-}
-
-export async function drain(request: Request): Promise<void> {
-  if (request.body === null || request.bodyUsed) return
-  // A client that goes away while it is told no is no error of ours.
-  await request.body.pipeTo(new WritableStream()).catch(() => undefined)
-}

@@ -1,16 +1,11 @@
 import { type TokenClaims, verifyTaskToken } from '../access/task-token.ts'
-import { agentOfCredential, callerOfKey } from '../actions/access.ts'
+import { agentOfCredential, callerOfKey, invitationOf } from '../actions/access.ts'
 import type { Caller } from '../actions/caller.ts'
-import type { AgentIdentity } from '../actions/fleet.ts'
+import type { AgentIdentity, Invitation } from '../actions/fleet.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 
 /** Which credential a route takes. No route takes another kind's. */
-export function bearer(request: Request): string | null {
-  const match = /^Bearer ([\x21-\x7e]{1,2000})$/i.exec(request.headers.get('authorization') ?? '')
-  return match?.[1] ?? null
-}
-
 export async function requireKey(request: Request, env: Bindings): Promise<Caller> {
   const key = bearer(request)
   const caller = key === null ? null : await callerOfKey(env, key)
@@ -19,6 +14,17 @@ export async function requireKey(request: Request, env: Bindings): Promise<Calle
   throw unauthorized(
     `Expected an API key (Authorization: Bearer dk_…), got ${came}. The first key is in admin.key of the data folder.`,
   )
+}
+
+export async function requireInvitation(request: Request, env: Bindings): Promise<Invitation> {
+  const token = bearer(request)
+  const invitation = token === null ? null : await invitationOf(env, token)
+  if (invitation === null) {
+    throw unauthorized(
+      'Expected a join token (dj_…) that is valid now. Get a new one with `dalston agents token`.',
+    )
+  }
+  return invitation
 }
 
 export async function requireAgent(request: Request, env: Bindings): Promise<AgentIdentity> {
@@ -38,4 +44,9 @@ export async function requireTask(request: Request, env: Bindings): Promise<Toke
 
 function unauthorized(detail: string): ProblemError {
   return new ProblemError('unauthorized', detail, {}, { 'www-authenticate': 'Bearer' })
+}
+
+function bearer(request: Request): string | null {
+  const match = /^Bearer ([\x21-\x7e]{1,2000})$/i.exec(request.headers.get('authorization') ?? '')
+  return match?.[1] ?? null
 }

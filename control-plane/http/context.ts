@@ -1,6 +1,6 @@
 import type { TokenClaims } from '../access/task-token.ts'
 import type { Caller } from '../actions/caller.ts'
-import type { AgentIdentity } from '../actions/fleet.ts'
+import type { AgentIdentity, Invitation } from '../actions/fleet.ts'
 import type { Bindings } from '../env.ts'
 
 /** What a handler gets. Each kind of route has exactly the credential that its table entry asks for. */
@@ -14,6 +14,10 @@ export interface OpenContext {
 
 export interface KeyContext extends OpenContext {
   readonly caller: Caller
+}
+
+export interface JoinContext extends OpenContext {
+  readonly invitation: Invitation
 }
 
 export interface AgentContext extends OpenContext {

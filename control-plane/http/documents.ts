@@ -6,6 +6,7 @@ import type { JobReading } from '../actions/jobs.ts'
 import { parse } from './answers.ts'
 
 /** Transcripts as streams of text: memory holds one segment, whatever the length. */
+const CHUNK_LENGTH = 32 * 1024
 type Segments = () => AsyncIterable<Segment>
 
 const CaptionQuery = z.strictObject({
@@ -83,14 +84,24 @@ async function* joined(
   }
 }
 
+/** Texts gather until a chunk is worth sending: a word each would cost more than the words. */
 function streamOf(texts: () => AsyncGenerator<string>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   const iterator = texts()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const next = await iterator.next()
-      if (next.done === true) controller.close()
-      else controller.enqueue(encoder.encode(next.value))
+      const chunk: string[] = []
+      for (let length = 0; length < CHUNK_LENGTH; ) {
+        const next = await iterator.next()
+        if (next.done === true) {
+          if (length > 0) controller.enqueue(encoder.encode(chunk.join('')))
+          controller.close()
+          return
+        }
+        chunk.push(next.value)
+        length += next.value.length
+      }
+      controller.enqueue(encoder.encode(chunk.join('')))
     },
     async cancel() {
       await iterator.return(undefined)

@@ -3,7 +3,8 @@ import { JobId } from '#protocol/ids.ts'
 import { cancelJob, deleteJob, followJob, type JobReading, listJobs, readJob } from '../actions/jobs.ts'
 import { Submission } from '../actions/submit.ts'
 import { notFound, ProblemError } from '../problem-error.ts'
-import { drain, json, noContent, parse, readJson } from './answers.ts'
+import { json, noContent, parse } from './answers.ts'
+import { drain, readJson } from './body.ts'
 import type { KeyContext } from './context.ts'
 import { exportBody, jobDocument } from './documents.ts'
 import { readForm } from './multipart.ts'
@@ -13,14 +14,14 @@ import { refuseOpenAiShape } from './openai.ts'
 export async function create({ request, env, caller }: KeyContext): Promise<Response> {
   const submission = new Submission(env, caller)
   try {
-    const isJson = request.headers.get('content-type')?.startsWith('application/json') === true
+    const isJson = /^application\/json\s*(;|$)/i.test(request.headers.get('content-type') ?? '')
     const form = isJson ? await readJson(request) : await readForm(request, submission)
     refuseOpenAiShape(form)
     const job = await submission.finish(parse(CreateJobFields, form, 'request'))
     return json(job, 201, { location: `/v1/audio/transcriptions/${job.id}` })
   } catch (error) {
+    // The router reads what is left of the body, and answers.
     await submission.abort()
-    await drain(request)
     throw error
   }
 }
@@ -57,7 +58,7 @@ export async function exportAs(context: KeyContext): Promise<Response> {
     const known = ExportFormat.options.join(', ')
     throw new ProblemError(
       'not_found',
-      `Expected an export format of ${known}, got "${context.params.format}".`,
+      `Expected an export format of ${known}, got "${context.params.format?.slice(0, 100)}".`,
     )
   }
   const reading: JobReading = await readJob(context.env, context.caller, jobIdOf(context))

@@ -1,5 +1,5 @@
-import { decodeField, type MultipartError, make, type PartInfo } from 'multipasta'
 import { ProblemError } from '../problem-error.ts'
+import { MultipartFault, MultipartParser, type PartHead } from './multipart-parser.ts'
 
 /** Fields are small: the longest is a name. */
 const MAX_FIELD_BYTES = 16 * 1024
@@ -13,61 +13,86 @@ export interface FileSink {
 
 /**
  * Reads multipart/form-data as it comes, in any order and without Content-Length: the bytes of the part `file` go to the
- * sink, the other parts are returned as text. Memory holds one chunk. A field that comes twice is refused.
+ * sink, the other parts are returned as text. Memory holds one chunk. What was not read when it throws is still in the
+ * request, for the caller to drain.
  */
 export async function readForm(request: Request, sink: FileSink): Promise<Record<string, string>> {
   const contentType = request.headers.get('content-type') ?? ''
-  if (!contentType.toLowerCase().startsWith('multipart/form-data')) {
-    const came = contentType === '' ? 'no Content-Type' : contentType
+  if (!/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
+    const came = contentType === '' ? 'no Content-Type' : contentType.slice(0, 100)
     throw new ProblemError(
       'unsupported_media_type',
       `Expected multipart/form-data with a part \`file\`, got ${came}.`,
     )
   }
   if (request.body === null) throw new ProblemError('invalid_request', 'Expected a multipart body, got none.')
-  const fields: Record<string, string> = {}
-  const chunks: Uint8Array[] = []
-  let failure: ProblemError | null = null
-  const refuse = (error: ProblemError) => {
-    failure ??= error
+  const form = new Form(sink)
+  const reader = request.body.getReader()
+  try {
+    const parser = new MultipartParser(contentType, form)
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      parser.write(read.value)
+      for (const bytes of form.takeFileBytes()) await sink.writeFile(bytes)
+    }
+    parser.end()
+  } catch (error) {
+    throw error instanceof MultipartFault ? malformed(error) : error
+  } finally {
+    reader.releaseLock()
   }
-  const parser = make({
-    headers: { 'content-type': contentType },
-    maxParts: MAX_PARTS,
-    maxFieldSize: MAX_FIELD_BYTES,
-    isFile: (info) => info.name === 'file' || info.filename !== undefined,
-    onField: (info, value) => {
-      if (Object.hasOwn(fields, info.name)) refuse(twice(info.name))
-      fields[info.name] = decodeField(info, value)
-    },
-    onFile: (info) => {
-      if (info.name !== 'file') refuse(unknownFile(info))
-      else attempt(() => sink.openFile(info.filename ?? ''), refuse)
-      return (chunk) => {
-        if (chunk !== null && failure === null) chunks.push(chunk)
-      }
-    },
-    onError: (error) => refuse(malformed(error)),
-    onDone: () => undefined,
-  })
-  for await (const chunk of request.body) {
-    // After a refusal the rest is read and dropped, so that the client gets the answer and not a reset.
-    if (failure !== null) continue
-    parser.write(chunk)
-    for (const bytes of chunks.splice(0)) await sink.writeFile(bytes)
-  }
-  if (failure === null) parser.end()
-  for (const bytes of chunks.splice(0)) await sink.writeFile(bytes)
-  if (failure !== null) throw failure
-  return fields
+  return form.fields()
 }
 
-function attempt(action: () => void, refuse: (error: ProblemError) => void): void {
-  try {
-    action()
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error
-    refuse(error)
+/** The parts of one form as they come. A field that comes twice is refused. */
+class Form {
+  readonly #sink: FileSink
+  readonly #fields = new Map<string, string>()
+  #parts = 0
+  /** The name of the field that is being read; null while it is the file. */
+  #field: string | null = null
+  #fieldBytes: Uint8Array[] = []
+  #fieldSizeBytes = 0
+  #fileBytes: Uint8Array[] = []
+
+  constructor(sink: FileSink) {
+    this.#sink = sink
+  }
+
+  onPart({ name, fileName }: PartHead): void {
+    if (++this.#parts > MAX_PARTS) throw tooLarge(`there are more than ${MAX_PARTS} parts`)
+    const isFile = name === 'file'
+    if (!isFile && fileName !== null) throw unknownFile(name)
+    if (isFile) this.#sink.openFile(fileName ?? '')
+    else if (this.#fields.has(name)) throw twice(name)
+    this.#field = isFile ? null : name
+    this.#fieldBytes = []
+    this.#fieldSizeBytes = 0
+  }
+
+  onBytes(bytes: Uint8Array): void {
+    if (this.#field === null) {
+      this.#fileBytes.push(bytes)
+      return
+    }
+    this.#fieldSizeBytes += bytes.length
+    if (this.#fieldSizeBytes > MAX_FIELD_BYTES)
+      throw tooLarge(`a field is longer than ${MAX_FIELD_BYTES} bytes`)
+    this.#fieldBytes.push(bytes)
+  }
+
+  onPartEnd(): void {
+    if (this.#field === null) return
+    const decoder = new TextDecoder()
+    const text = this.#fieldBytes.map((bytes) => decoder.decode(bytes, { stream: true })).join('')
+    this.#fields.set(this.#field, `${text}${decoder.decode()}`)
+  }
+
+  takeFileBytes(): Uint8Array[] {
+    return this.#fileBytes.splice(0)
+  }
+
+  fields(): Record<string, string> {
+    return Object.fromEntries(this.#fields)
   }
 }
 
@@ -75,26 +100,17 @@ function twice(name: string): ProblemError {
   return new ProblemError('invalid_request', `Expected the field "${name.slice(0, 100)}" once, got it twice.`)
 }
 
-function unknownFile(info: PartInfo): ProblemError {
+function unknownFile(name: string): ProblemError {
   return new ProblemError(
     'invalid_request',
-    `Expected the recording in the part \`file\`, got a file in "${info.name.slice(0, 100)}".`,
+    `Expected the recording in the part \`file\`, got a file in "${name.slice(0, 100)}".`,
   )
 }
 
-function malformed(error: MultipartError): ProblemError {
-  if (error._tag === 'ReachedLimit') {
-    const what =
-      error.limit === 'MaxFieldSize'
-        ? `a field is longer than ${MAX_FIELD_BYTES} bytes`
-        : `there are more than ${MAX_PARTS} parts`
-    return new ProblemError('payload_too_large', `The form is too large: ${what}.`)
-  }
-  const reasons = {
-    InvalidBoundary: 'the Content-Type has no usable boundary',
-    BadHeaders: "a part's headers cannot be read",
-    InvalidDisposition: 'a part has no Content-Disposition with a name',
-    EndNotReached: 'the body ends before the closing boundary',
-  }
-  return new ProblemError('invalid_request', `Expected a multipart body: ${reasons[error._tag]}.`)
+function tooLarge(what: string): ProblemError {
+  return new ProblemError('payload_too_large', `The form is too large: ${what}.`)
+}
+
+function malformed(fault: MultipartFault): ProblemError {
+  return new ProblemError('invalid_request', `Expected a multipart body: ${fault.message}.`)
 }

@@ -1,13 +1,22 @@
 import { type IRequest, Router } from 'itty-router'
-import { logError } from '../access/log.ts'
+import { exactMessage, logError } from '../access/log.ts'
 import type { Caller } from '../actions/caller.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
-import { drain, problemResponse } from './answers.ts'
-import { requireAgent, requireKey, requireTask } from './auth.ts'
+import { problemResponse } from './answers.ts'
+import { requireAgent, requireInvitation, requireKey, requireTask } from './auth.ts'
+import { drain } from './body.ts'
 import type { OpenContext } from './context.ts'
 import { ROUTES, type Route } from './routes.ts'
 
+const RETRY = { 'retry-after': '2' }
+/** Answers are data for programs: nothing in them may run, be framed, or be read by another site. */
+const SECURITY = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+}
 const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/
 
 /** Answers the native API. `caller` is set when the console asks for its visitor: then no key is looked for. */
@@ -58,6 +67,8 @@ async function handle(route: Route, request: IRequest, call: Call): Promise<Resp
       return route.handler(context)
     case 'key':
       return route.handler({ ...context, caller: call.caller ?? (await requireKey(original, env)) })
+    case 'join':
+      return route.handler({ ...context, invitation: await requireInvitation(original, env) })
     case 'agent':
       return route.handler({ ...context, agent: await requireAgent(original, env) })
     case 'task':
@@ -68,11 +79,20 @@ async function handle(route: Route, request: IRequest, call: Call): Promise<Resp
 /** Exact in the log, vague to strangers. */
 function asProblem(error: unknown, requestId: string, url: URL): ProblemError {
   if (error instanceof ProblemError) return error
-  logError('http.failed', error, { request_id: requestId, path: url.pathname })
+  logError('http.failed', error, { request_id: requestId, path: url.pathname.slice(0, 200) })
+  if (isPassing(error)) {
+    return new ProblemError('unavailable', 'A part of this server does not answer. Try again.', {}, RETRY)
+  }
   return new ProblemError(
     'internal_error',
     `Something went wrong here. The log has it under request id ${requestId}.`,
   )
+}
+
+/** The database or an object is away or overloaded: the same request may succeed a little later. */
+function isPassing(error: unknown): boolean {
+  if (/^D1_/.test(exactMessage(error))) return true
+  return error instanceof Error && ('retryable' in error || 'overloaded' in error)
 }
 
 function unknownPath(url: URL): ProblemError {
@@ -89,7 +109,7 @@ function withRequestId(response: Response, requestId: string): Response {
   if (response.webSocket) return response
   const headers = new Headers(response.headers)
   headers.set('x-request-id', requestId)
-  headers.set('x-content-type-options', 'nosniff')
+  for (const [name, value] of Object.entries(SECURITY)) headers.set(name, value)
   const { status, statusText } = response
   return new Response(response.body, { status, statusText, headers })
 }

@@ -1,6 +1,6 @@
 import * as agent from './agent.ts'
 import * as artifacts from './artifacts.ts'
-import type { AgentContext, KeyContext, OpenContext, TaskContext } from './context.ts'
+import type { AgentContext, JoinContext, KeyContext, OpenContext, TaskContext } from './context.ts'
 import * as fleet from './fleet.ts'
 import * as jobs from './jobs.ts'
 import { openAiRoute } from './openai.ts'
@@ -10,6 +10,7 @@ import * as uploads from './uploads.ts'
 export type Route = { readonly method: string; readonly path: string } & (
   | { readonly credential: 'none'; readonly handler: (context: OpenContext) => Promise<Response> }
   | { readonly credential: 'key'; readonly handler: (context: KeyContext) => Promise<Response> }
+  | { readonly credential: 'join'; readonly handler: (context: JoinContext) => Promise<Response> }
   | { readonly credential: 'agent'; readonly handler: (context: AgentContext) => Promise<Response> }
   | { readonly credential: 'task'; readonly handler: (context: TaskContext) => Promise<Response> }
 )
@@ -43,12 +44,11 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/openai/v1/:rest+', credential: 'key', handler: openAiRoute },
   { method: 'POST', path: '/openai/v1/:rest+', credential: 'key', handler: openAiRoute },
 
-  // The join token in its header is checked by the handler itself: it is a credential of this one route.
-  { method: 'POST', path: '/agent/v1/join', credential: 'none', handler: agent.join },
+  { method: 'POST', path: '/agent/v1/join', credential: 'join', handler: agent.join },
   { method: 'GET', path: '/agent/v1/connect', credential: 'agent', handler: agent.connect },
   { method: 'POST', path: '/agent/v1/results', credential: 'agent', handler: agent.result },
   { method: 'GET', path: ARTIFACTS, credential: 'task', handler: artifacts.read },
-  { method: 'HEAD', path: ARTIFACTS, credential: 'task', handler: artifacts.read },
+  { method: 'HEAD', path: ARTIFACTS, credential: 'task', handler: artifacts.describe },
   { method: 'PUT', path: ARTIFACTS, credential: 'task', handler: artifacts.write },
   { method: 'POST', path: ARTIFACTS, credential: 'task', handler: artifacts.control },
   { method: 'DELETE', path: ARTIFACTS, credential: 'task', handler: artifacts.abort },

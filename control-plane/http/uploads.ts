@@ -2,7 +2,8 @@ import { CreateUpload } from '#protocol/api.ts'
 import { UploadId } from '#protocol/ids.ts'
 import * as uploads from '../actions/uploads.ts'
 import { notFound, ProblemError } from '../problem-error.ts'
-import { bodyOf, contentLength, json, noContent, parse, readJson } from './answers.ts'
+import { json, noContent, parse } from './answers.ts'
+import { bodyOf, contentLength, drain, readJson } from './body.ts'
 import type { KeyContext } from './context.ts'
 
 /** Uploads in parts: for recordings over 100 MB, or on bad lines. */
@@ -19,17 +20,17 @@ export async function read(context: KeyContext): Promise<Response> {
 export async function writePart(context: KeyContext): Promise<Response> {
   const { request, env, caller, params } = context
   const id = uploadIdOf(context)
-  const number = Number(params.number)
-  if (!Number.isInteger(number) || number < 1) {
+  if (!/^[1-9]\d{0,4}$/.test(params.number ?? '')) {
     throw new ProblemError('invalid_request', `Expected a part number from 1, got "${params.number}".`)
   }
+  const number = Number(params.number)
   const sizeBytes = contentLength(request, uploads.UPLOAD_PART_BYTES)
-  await uploads.writeUploadPart(env, caller, { id, number, sizeBytes, body: bodyOf(request) })
+  await uploads.writeUploadPart(env, caller, { id, number, sizeBytes, body: bodyOf(request, sizeBytes) })
   return noContent()
 }
 
 export async function complete(context: KeyContext): Promise<Response> {
-  await context.request.text()
+  await drain(context.request)
   return json(await uploads.completeUpload(context.env, context.caller, uploadIdOf(context)))
 }
 

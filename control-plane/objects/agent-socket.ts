@@ -6,6 +6,8 @@ export interface SocketIdentity {
   readonly agentId: AgentId
   readonly name: string
   readonly sessionId: string
+  readonly connectedAtMs: number
+  readonly connectedAtMs: number
 }
 
 export function identityOf(socket: WebSocket): SocketIdentity {
@@ -18,18 +20,20 @@ export function parseFrame(
   frame: string | ArrayBuffer,
 ): { readonly ok: true; readonly value: AgentMessage } | { readonly ok: false; readonly reason: string } {
   if (typeof frame !== 'string') return { ok: false, reason: 'expected a text frame, got a binary one' }
-  if (frame.length > MAX_FRAME_BYTES) {
-    return { ok: false, reason: `expected at most ${MAX_FRAME_BYTES} bytes, got ${frame.length}` }
+  const sizeBytes = new TextEncoder().encode(frame).length
+  if (sizeBytes > MAX_FRAME_BYTES) {
+    return { ok: false, reason: `expected at most ${MAX_FRAME_BYTES} bytes, got ${sizeBytes}` }
   }
   const message = AgentMessage.safeParse(parseJson(frame))
   if (message.success) return { ok: true, value: message.data }
   const issue = message.error.issues[0]
-  return { ok: false, reason: `malformed frame: ${issue?.path.join('.')}: ${issue?.message}`.slice(0, 120) }
+  return { ok: false, reason: `malformed frame: ${issue?.path.join('.')}: ${issue?.message}` }
 }
 
 export function closeQuietly(socket: WebSocket, code: number, reason: string): void {
   try {
-    socket.close(code, reason)
+    // A close frame has room for 123 bytes. What comes from the other side may hold any character.
+    socket.close(code, reason.replace(/[^\x20-\x7e]/g, '?').slice(0, 120))
   } catch {
     // The other side closed first, or the code is one that only the platform may send.
   }

@@ -4,9 +4,11 @@ import { eventsAfter } from '#core/job/events.ts'
 import type { JobSpec } from '#core/job/facts.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
 import { factsFrom, loadJob } from '#core/job/load.ts'
-import { type JobMachineState, NO_JOB } from '#core/job/state.ts'
+import { jobProgress } from '#core/job/progress.ts'
+import { type JobMachineState, type JobState, type Live, NO_JOB } from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
 import { jobView } from '#core/job/view.ts'
+import type { JobEvent } from '#protocol/events.ts'
 import { isTerminal, type JobView } from '#protocol/job.ts'
 import { saveIndexRow } from '#store/jobs.ts'
 import type { Bindings } from '../env.ts'
@@ -36,15 +38,13 @@ export class Job extends DurableObject<Bindings> {
     ctx.blockConcurrencyWhile(async () => this.#start(await ctx.storage.getAlarm()))
   }
 
-  /** Answers when the job's row in D1 is durable. Throws when it could not be written. */
-  async create(spec: JobSpec): Promise<JobView> {
+  /** Answers when the job's row in D1 is durable; null when it could not be written, which the outbox goes on trying. */
+  async create(spec: JobSpec): Promise<JobView | null> {
     this.#loop.handle({ type: 'create', spec })
     await this.#loop.settled('index:')
-    const state = this.#loop.state
-    if (state.job === null) throw new Error('the job was deleted while it was created')
-    const isUnsaved = [...state.outbox.keys()].some((id) => id.startsWith('index:'))
-    if (isUnsaved) throw new Error('the job could not be written to the index')
-    return jobView(state.job, state.live)
+    const { job, live, outbox } = this.#loop.state
+    const isUnsaved = [...outbox.keys()].some((id) => id.startsWith('index:'))
+    return job === null || isUnsaved ? null : jobView(job, live)
   }
 
   /** What the registry and the edge engine tell. Never creates a job: an unknown one answers `gone`. */
@@ -58,6 +58,11 @@ export class Job extends DurableObject<Bindings> {
     const merge = [...job.tasks.values()].find((task) => task.plan.stage === 'merge')
     const transcript = merge?.artifacts.find((artifact) => artifact.name === 'transcript.jsonl')
     return { view: jobView(job, live), transcriptKey: transcript?.key ?? null }
+  }
+
+  /** How many clients follow the job now. An open stream keeps the object awake. */
+  async followers(): Promise<number> {
+    return this.#subscribers.size
   }
 
   /** Empties the object: no state, no alarm. What is told to it later answers `gone`. */
@@ -74,14 +79,14 @@ export class Job extends DurableObject<Bindings> {
     const { job, live } = this.#loop.state
     if (job === null) return new Response(null, { status: 404 })
     const lastSeq = parseLastEventId(request.headers.get('last-event-id'))
+    if (isTerminal(job.status) && lastSeq === job.seq) return new Response(null, { status: 204 })
     const isKnown = lastSeq !== null && lastSeq <= job.seq
-    if (isTerminal(job.status) && isKnown && lastSeq === job.seq) return new Response(null, { status: 204 })
     const frames = isKnown
       ? eventsAfter(factsFrom(this.#records.read('facts')), lastSeq).map(({ seq, event }) =>
           frame(seq, event),
         )
       : [frame(job.seq, { type: 'snapshot', job: jobView(job, live) })]
-    if (live.partial !== null) frames.push(frame(null, { type: 'transcript.partial', partial: live.partial }))
+    if (!isTerminal(job.status)) frames.push(...liveEvents(job, live).map((event) => frame(null, event)))
     const stream = this.#subscribers.subscribe(frames, request.signal)
     if (isTerminal(job.status)) this.#subscribers.closeAll()
     return new Response(stream, {
@@ -145,7 +150,7 @@ export class Job extends DurableObject<Bindings> {
           taskId,
           fence,
           outcome,
-          from: { agentId: null, granted: true },
+          from: { agentId: null, runner: null },
         })
         break
       }
@@ -162,6 +167,17 @@ export class Job extends DurableObject<Bindings> {
   #registry(pool: string) {
     return this.env.REGISTRY.getByName(`pool:${pool}`)
   }
+}
+
+/** The values that are not in the log, as they are now: the last value wins. */
+function liveEvents(job: JobState, live: Live): JobEvent[] {
+  const progress = jobProgress(job, live)
+  const events = [...live.progress].flatMap(([task_id, task]): JobEvent[] => {
+    const stage = job.tasks.get(task_id)?.plan.stage
+    return stage === undefined ? [] : [{ type: 'task.progress', task_id, stage, task, progress }]
+  })
+  if (live.partial !== null) events.push({ type: 'transcript.partial', partial: live.partial })
+  return events
 }
 
 function parseLastEventId(header: string | null): number | null {

@@ -38,10 +38,10 @@ export class Loop<State, Input, Effect, Reply> {
 
   handle(input: Input): Reply {
     const step = this.#parts.machine.step(this.state, input, Date.now())
-    this.state = step.state
     this.#parts.records.write(step.changes)
+    this.state = step.state
     this.#arm()
-    for (const effect of step.effects) this.#perform(effect)
+    for (const effect of step.effects) this.#performQuietly(effect)
     return step.reply
   }
 
@@ -70,6 +70,15 @@ export class Loop<State, Input, Effect, Reply> {
   #setAlarm(atMs: number): void {
     this.#armedMs = atMs
     void this.#parts.storage.setAlarm(atMs)
+  }
+
+  /** One effect that throws at once holds up neither the others nor the reply: what must leave is in the outbox. */
+  #performQuietly(effect: Effect): void {
+    try {
+      this.#perform(effect)
+    } catch (cause) {
+      logError(`${this.#parts.name}.effect_failed`, cause, { effect: this.#parts.effectId(effect) ?? '' })
+    }
   }
 
   #perform(effect: Effect): void {

@@ -5,7 +5,7 @@ import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { LEASE_MS } from '#core/registry/intervals.ts'
 import { loadRegistry } from '#core/registry/load.ts'
-import type { RegistryState } from '#core/registry/state.ts'
+import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
 import { agentStatus, agentViews, engineViews, presentEngines, queueDepths } from '#core/registry/views.ts'
 import type { RunningEngine } from '#core/select.ts'
@@ -13,6 +13,7 @@ import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
 import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
+import { logError } from '../access/log.ts'
 import { mintTaskToken } from '../access/task-token.ts'
 import type { Bindings } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
@@ -21,6 +22,8 @@ import { Records } from './records.ts'
 
 /** A token outlives its lease by this much, so that an upload that began in time can end. */
 const TOKEN_GRACE_MS = 120_000
+/** RFC 6455 §7.4.1: the server met a condition that kept it from fulfilling the request. */
+const INTERNAL_ERROR = 1011
 
 /** Numbers for /metrics. */
 export interface Gauges {
@@ -65,8 +68,9 @@ export class Registry extends DurableObject<Bindings> {
     outcome: TaskOutcome,
     jobId: JobId,
   ): Promise<JobReply> {
-    const granted = this.#holds(agentId, taskId, fence)
-    const answered = await this.#forwardResult({ jobId, agentId, taskId, fence, outcome, granted })
+    const granted = grantedTo(this.#loop.state, agentId, { task_id: taskId, fence })
+    const runner = granted === null ? null : runnerOf(granted)
+    const answered = await this.#forwardResult({ jobId, agentId, taskId, fence, outcome, runner })
     this.#loop.handle(answered)
     return answered.answer
   }
@@ -104,8 +108,9 @@ export class Registry extends DurableObject<Bindings> {
     const name = decodeURIComponent(request.headers.get('x-dalston-agent-name') ?? agentId)
     const [client, server] = Object.values(new WebSocketPair())
     if (client === undefined || server === undefined) throw new Error('the runtime gave no socket pair')
-    const identity: SocketIdentity = { agentId, name, sessionId: crypto.randomUUID() }
-    this.ctx.acceptWebSocket(server, [`agent:${agentId}`, `session:${identity.sessionId}`])
+    const sessionId = crypto.randomUUID()
+    const identity: SocketIdentity = { agentId, name, sessionId, connectedAtMs: Date.now() }
+    this.ctx.acceptWebSocket(server, [`agent:${agentId}`, `session:${sessionId}`])
     server.serializeAttachment(identity)
     return new Response(null, { status: 101, webSocket: client })
   }
@@ -116,7 +121,13 @@ export class Registry extends DurableObject<Bindings> {
       closeQuietly(socket, CLOSE_CODES.malformed, message.reason)
       return
     }
-    this.#loop.handle({ type: 'agent.message', ...identityOf(socket), message: message.value })
+    try {
+      this.#loop.handle({ type: 'agent.message', ...identityOf(socket), message: message.value })
+    } catch (cause) {
+      // One agent's frame must not cost the others their registry; the agent connects again and says what it has.
+      logError('registry.message_failed', cause, { type: message.value.type })
+      closeQuietly(socket, INTERNAL_ERROR, 'the frame could not be handled')
+    }
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -136,10 +147,12 @@ export class Registry extends DurableObject<Bindings> {
 
   #start(armedMs: number | null): void {
     const connected = new Set(this.ctx.getWebSockets().map((socket) => identityOf(socket).sessionId))
+    const { state, changes } = loadRegistry(this.#records.read(), connected, Date.now())
+    this.#records.write(changes)
     this.#loop = new Loop({
       name: 'registry',
       machine: registryMachine,
-      state: loadRegistry(this.#records.read(), connected, Date.now()),
+      state,
       records: this.#records,
       storage: this.ctx.storage,
       armedMs,
@@ -204,8 +217,8 @@ export class Registry extends DurableObject<Bindings> {
   async #forwardResult(
     effect: Omit<Extract<RegistryEffect, { type: 'job.result' }>, 'type'>,
   ): Promise<ResultAnswered> {
-    const { jobId, agentId, taskId, fence, outcome, granted } = effect
-    const from = { agentId, granted }
+    const { jobId, agentId, taskId, fence, outcome, runner } = effect
+    const from = { agentId, runner }
     const answer = await this.#job(jobId).tell({ type: 'task.result', taskId, fence, outcome, from })
     return {
       type: 'result.answered',
@@ -249,11 +262,6 @@ export class Registry extends DurableObject<Bindings> {
     const sessionId = this.#loop.state.agents.get(agentId)?.session?.id
     const text = JSON.stringify(message)
     for (const socket of this.ctx.getWebSockets(`session:${sessionId}`)) sendQuietly(socket, text)
-  }
-
-  #holds(agentId: AgentId, taskId: TaskId, fence: number): boolean {
-    const placement = this.#loop.state.placements.get(taskId)
-    return placement?.at === 'granted' && placement.agentId === agentId && placement.dispatch.fence === fence
   }
 
   #job(jobId: JobId) {

@@ -14,9 +14,12 @@ export class Subscribers {
 
   /** A stream that begins with `frames` and then carries what is published, until the terminal event. */
   subscribe(frames: readonly string[], signal: AbortSignal): ReadableStream<Uint8Array> {
+    let own: ReadableStreamDefaultController<Uint8Array>
     return new ReadableStream<Uint8Array>(
       {
+        cancel: () => this.#remove(own),
         start: (controller) => {
+          own = controller
           controller.enqueue(encoder.encode(`retry: 2000\n\n${frames.join('')}`))
           this.#readers.set(controller, signal)
           signal.addEventListener('abort', () => this.#remove(controller), { once: true })
@@ -46,10 +49,7 @@ export class Subscribers {
 
   #write(chunk: Uint8Array): void {
     for (const controller of [...this.#readers.keys()]) {
-      if ((controller.desiredSize ?? 0) > -MAX_WAITING) {
-        controller.enqueue(chunk)
-        continue
-      }
+      if (hasRoom(controller) && enqueueQuietly(controller, chunk)) continue
       closeQuietly(controller)
       this.#remove(controller)
     }
@@ -67,6 +67,21 @@ export class Subscribers {
 export function frame(seq: number | null, event: JobEvent): string {
   const id = seq === null ? '' : `id: ${seq}\n`
   return `${id}event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+}
+
+function hasRoom(controller: ReadableStreamDefaultController<Uint8Array>): boolean {
+  return (controller.desiredSize ?? 0) > -MAX_WAITING
+}
+
+/** False when the reader went without our being told: its stream is closed or errored. */
+function enqueueQuietly(controller: ReadableStreamDefaultController<Uint8Array>, chunk: Uint8Array): boolean {
+  try {
+    controller.enqueue(chunk)
+    return true
+  } catch {
+    // The stream is closed or errored: the one reason for which enqueue throws.
+    return false
+  }
 }
 
 function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {

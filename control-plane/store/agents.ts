@@ -1,4 +1,4 @@
-import { and, eq, gt, isNull } from 'drizzle-orm'
+import { and, eq, gt, isNull, lte } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { AgentId, Pool, TenantId } from '#protocol/ids.ts'
 import { agents, joinTokens } from './schema.ts'
@@ -15,11 +15,16 @@ export interface JoinTokenRow {
   readonly pool: Pool
 }
 
+/** Tokens that are over go at the same time. */
 export async function saveJoinToken(
   db: D1Database,
   row: JoinTokenRow & { readonly hash: string; readonly createdAtMs: number; readonly expiresAtMs: number },
 ): Promise<void> {
-  await drizzle(db).insert(joinTokens).values(row)
+  const database = drizzle(db)
+  await database.batch([
+    database.delete(joinTokens).where(lte(joinTokens.expiresAtMs, row.createdAtMs)),
+    database.insert(joinTokens).values(row),
+  ])
 }
 
 /** A join token that is not over. */

@@ -1,3 +1,5 @@
+import { Segment } from '#protocol/transcript.ts'
+
 /** R2 objects. Keys are made in core (`outputPrefix`, `uploadKey`); here they are read, written and deleted. */
 export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
   for (;;) {
@@ -7,15 +9,45 @@ export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<vo
   }
 }
 
-/** The lines of a JSON Lines object, as they come; memory holds one chunk and one line. */
+/** A line is a segment: one that is longer than this was not written by an engine of ours. */
+const MAX_LINE_LENGTH = 1024 * 1024
+
+/** What was read is no JSON Lines of ours: reading it again will not help. */
+export class UnreadableArtifact extends Error {}
+
+/** The lines of a JSON Lines object, as they come; memory holds one chunk and one line. @throws UnreadableArtifact */
 export async function* readLines(bucket: R2Bucket, key: string): AsyncGenerator<string> {
   const object = await bucket.get(key)
-  if (object === null) throw new Error(`the artifact ${key} is not there`)
+  if (object === null) throw new UnreadableArtifact(`the artifact ${key} is not there`)
   let rest = ''
   for await (const text of object.body.pipeThrough(new TextDecoderStream())) {
     const lines = `${rest}${text}`.split('\n')
     rest = lines.pop() ?? ''
+    if (rest.length > MAX_LINE_LENGTH) {
+      throw new UnreadableArtifact(
+        `the artifact ${key} has a line of more than ${MAX_LINE_LENGTH} characters`,
+      )
+    }
     yield* lines
   }
   if (rest !== '') yield rest
+}
+
+/** The segments of a transcript artifact. @throws UnreadableArtifact */
+export async function* readSegments(bucket: R2Bucket, key: string): AsyncGenerator<Segment> {
+  let number = 0
+  for await (const line of readLines(bucket, key)) {
+    number++
+    const segment = Segment.safeParse(parseJson(line))
+    if (!segment.success) throw new UnreadableArtifact(`line ${number} of the artifact ${key} is no segment`)
+    yield segment.data
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // no JSON is no segment either
+  }
 }

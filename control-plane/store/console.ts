@@ -9,8 +9,13 @@ interface Secret {
   readonly expiresAtMs: number
 }
 
-export async function saveSignInLink(db: D1Database, link: Secret): Promise<void> {
-  await drizzle(db).insert(signInLinks).values(link)
+/** Links that nobody followed in time go when a new one comes; sessions likewise. */
+export async function saveSignInLink(db: D1Database, link: Secret, nowMs: number): Promise<void> {
+  const database = drizzle(db)
+  await database.batch([
+    database.delete(signInLinks).where(lte(signInLinks.expiresAtMs, nowMs)),
+    database.insert(signInLinks).values(link),
+  ])
 }
 
 /** The key id of a link that is not over; the link is spent by this. */

@@ -1,7 +1,7 @@
-import { and, eq, isNull } from 'drizzle-orm'
+import { and, eq, isNull, ne } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { Pool, TenantId } from '#protocol/ids.ts'
-import { keys } from './schema.ts'
+import { consoleSessions, keys, signInLinks } from './schema.ts'
 
 export interface KeyRow {
   readonly id: string
@@ -35,9 +35,20 @@ export interface NewKeyRow extends KeyRow {
   readonly createdAtMs: number
 }
 
-/** A key that is there already stays as it is: a revoked one does not come back. */
-export async function saveKey(db: D1Database, row: NewKeyRow): Promise<void> {
-  await drizzle(db).insert(keys).values(row).onConflictDoNothing()
+/**
+ * Puts a key in the place of the one with its id, whose console sessions and links end. The very same key stays as it is:
+ * a revoked one does not come back.
+ */
+export async function replaceKey(db: D1Database, row: NewKeyRow): Promise<void> {
+  const { id, hash, prefix, lastFour, createdAtMs } = row
+  const set = { hash, prefix, lastFour, createdAtMs, revokedAtMs: null }
+  const setWhere = ne(keys.hash, hash)
+  const database = drizzle(db)
+  await database.batch([
+    database.delete(consoleSessions).where(eq(consoleSessions.keyId, id)),
+    database.delete(signInLinks).where(eq(signInLinks.keyId, id)),
+    database.insert(keys).values(row).onConflictDoUpdate({ target: keys.id, set, setWhere }),
+  ])
 }
 
 function parseRow(row: { id: string; tenantId: string; pool: string }): KeyRow {

@@ -40,11 +40,13 @@ export class PartWriter {
     }
     if (this.#filledBytes > 0) await this.#flushPart()
     await this.#upload.complete(this.#parts)
+    this.#upload = null
   }
 
-  /** Leaves nothing behind. */
+  /** Leaves no parts behind. An object that appeared stays. */
   async abort(): Promise<void> {
     await this.#upload?.abort()
+    this.#upload = null
   }
 
   async #flushPart(): Promise<void> {

@@ -1,4 +1,4 @@
-import { and, asc, eq } from 'drizzle-orm'
+import { and, asc, eq, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import type { TenantId, UploadId } from '#protocol/ids.ts'
 import { uploadParts, uploads } from './schema.ts'
@@ -49,4 +49,14 @@ export async function deleteUpload(db: D1Database, id: UploadId): Promise<void> 
     database.delete(uploadParts).where(eq(uploadParts.uploadId, id)),
     database.delete(uploads).where(eq(uploads.id, id)),
   ])
+}
+
+/** Uploads that nobody touched since: neither begun nor completed after `beforeMs`. */
+export async function listStaleUploads(
+  db: D1Database,
+  beforeMs: number,
+  limit: number,
+): Promise<UploadRow[]> {
+  const touchedAtMs = sql`coalesce(${uploads.completedAtMs}, ${uploads.createdAtMs})`
+  return drizzle(db).select().from(uploads).where(lt(touchedAtMs, beforeMs)).limit(limit)
 }

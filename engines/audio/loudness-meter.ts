@@ -13,14 +13,16 @@ export class LoudnessMeter {
 
   push(samples: Int16Array): void {
     let squares = 0
-    let peak = this.#peak
-    for (const sample of samples) {
+    let lowest = 0
+    let highest = 0
+    for (let index = 0; index < samples.length; index++) {
+      const sample = samples[index] ?? 0
       squares += sample * sample
-      if (sample > peak) peak = sample
-      else if (-sample > peak) peak = -sample
+      if (sample > highest) highest = sample
+      if (sample < lowest) lowest = sample
     }
     this.#squares += squares
-    this.#peak = peak
+    this.#peak = Math.max(this.#peak, highest, -lowest)
     this.#count += samples.length
   }
 

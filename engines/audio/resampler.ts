@@ -24,13 +24,14 @@ export class Resampler {
   readonly #step: number
   readonly #taps: number
   readonly #filters: Float64Array
-  /** Input that later outputs still need. `#buffer[0]` is input sample `#origin`; negative ones are the silence before. */
+  /** Input that later outputs still need, from the silence before the first sample on. */
   #buffer: Float64Array
   #filled: number
-  #origin: number
-  /** The next output sample. */
-  #output = 0
+  /** Where in the buffer the next output's filter begins, and which filter it is. */
+  #from = 0
+  #phase = 0
   #input = 0
+  #output = 0
 
   constructor(fromHz: number, toHz: number) {
     const { phases, step, taps } = shapeOf(fromHz, toHz)
@@ -39,7 +40,6 @@ export class Resampler {
     this.#taps = taps
     this.#filters = filterBank(phases, step, taps)
     this.#buffer = new Float64Array(taps * 2 + 8192)
-    this.#origin = 1 - taps / 2
     this.#filled = taps / 2 - 1
   }
 
@@ -53,7 +53,7 @@ export class Resampler {
   /** The rest: as many samples in all as the input lasts, to the nearest. */
   flush(): Float32Array {
     this.#append(new Float32Array(this.#taps))
-    return this.#drain(Math.round((this.#input * this.#phases) / this.#step))
+    return this.#drain(Math.round((this.#input * this.#phases) / this.#step) - this.#output)
   }
 
   #append(samples: Float32Array): void {
@@ -67,42 +67,45 @@ export class Resampler {
     this.#filled = needed
   }
 
-  #drain(outputEnd: number): Float32Array {
+  #drain(most: number): Float32Array {
     const taps = this.#taps
-    const buffer = this.#buffer
-    const filters = this.#filters
-    const lastStart = this.#filled - taps + this.#origin
-    const firstStart = this.#startOf(this.#output)
-    const capacity = Math.ceil(((lastStart - firstStart + 2) * this.#phases) / this.#step) + 1
-    const result = new Float32Array(Math.max(0, Math.min(capacity, outputEnd - this.#output)))
-    let count = 0
-    while (count < result.length) {
-      const start = this.#startOf(this.#output)
-      if (start > lastStart) break
-      let from = start - this.#origin
-      let at = ((this.#output * this.#step) % this.#phases) * taps
-      const end = at + taps
-      let sum0 = 0
-      let sum1 = 0
-      // Two sums at once: the additions of one wait for each other. `taps` is even.
-      for (; at < end; at += 2, from += 2) {
-        sum0 += (filters[at] ?? 0) * (buffer[from] ?? 0)
-        sum1 += (filters[at + 1] ?? 0) * (buffer[from + 1] ?? 0)
+    const lastFrom = this.#filled - taps
+    const possible = Math.ceil(((lastFrom - this.#from + 1) * this.#phases - this.#phase) / this.#step)
+    const result = new Float32Array(Math.max(0, Math.min(possible, most)))
+    let from = this.#from
+    let phase = this.#phase
+    for (let index = 0; index < result.length; index++) {
+      result[index] = product(this.#filters, phase * taps, this.#buffer, from, taps)
+      phase += this.#step
+      while (phase >= this.#phases) {
+        phase -= this.#phases
+        from += 1
       }
-      result[count++] = sum0 + sum1
-      this.#output += 1
     }
-    const keepFrom = Math.min(this.#filled, Math.max(0, this.#startOf(this.#output) - this.#origin))
+    const keepFrom = Math.min(from, this.#filled)
     this.#buffer.copyWithin(0, keepFrom, this.#filled)
     this.#filled -= keepFrom
-    this.#origin += keepFrom
-    return result.subarray(0, count)
+    this.#from = from - keepFrom
+    this.#phase = phase
+    this.#output += result.length
+    return result
   }
+}
 
-  /** The first input sample that an output sample reads. */
-  #startOf(output: number): number {
-    return Math.floor((output * this.#step) / this.#phases) + 1 - this.#taps / 2
+/** The sum of `count` products, a multiple of four. Four sums at once, since the additions of one wait for each other. */
+function product(a: Float64Array, fromA: number, b: Float64Array, fromB: number, count: number): number {
+  let sum0 = 0
+  let sum1 = 0
+  let sum2 = 0
+  let sum3 = 0
+  const end = fromA + count
+  for (let atA = fromA, atB = fromB; atA < end; atA += 4, atB += 4) {
+    sum0 += (a[atA] ?? 0) * (b[atB] ?? 0)
+    sum1 += (a[atA + 1] ?? 0) * (b[atB + 1] ?? 0)
+    sum2 += (a[atA + 2] ?? 0) * (b[atB + 2] ?? 0)
+    sum3 += (a[atA + 3] ?? 0) * (b[atB + 3] ?? 0)
   }
+  return sum0 + sum1 + sum2 + sum3
 }
 
 /** Output sample n stands at input position n · step / phases. */
@@ -110,7 +113,7 @@ function shapeOf(fromHz: number, toHz: number): { phases: number; step: number; 
   const divisor = greatestCommonDivisor(fromHz, toHz)
   const phases = toHz / divisor
   const step = fromHz / divisor
-  return { phases, step, taps: 2 * Math.ceil(ZERO_CROSSINGS * Math.max(1, fromHz / toHz)) }
+  return { phases, step, taps: 4 * Math.ceil((ZERO_CROSSINGS / 2) * Math.max(1, fromHz / toHz)) }
 }
 
 /** [phase][tap]; each phase sums to one, so that a constant stays what it is. */

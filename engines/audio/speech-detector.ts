@@ -113,9 +113,11 @@ export class SpeechDetector {
 
   push(samples: Int16Array): SpeechRegion[] {
     const regions: SpeechRegion[] = []
-    for (const sample of samples) {
-      this.#squares += sample * sample
-      this.#count += 1
+    for (let from = 0; from < samples.length; ) {
+      const to = Math.min(samples.length, from + FRAME_SAMPLES - this.#count)
+      this.#squares += energyOf(samples, from, to)
+      this.#count += to - from
+      from = to
       if (this.#count < FRAME_SAMPLES) continue
       const next = step(this.#state, this.#frame, levelOf(this.#squares / FRAME_SAMPLES))
       this.#state = next.state
@@ -144,4 +146,13 @@ export class SpeechDetector {
 
 function levelOf(meanSquare: number): number {
   return meanSquare === 0 ? -200 : 10 * Math.log10(meanSquare / 32_768 ** 2)
+}
+
+function energyOf(samples: Int16Array, from: number, to: number): number {
+  let sum = 0
+  for (let index = from; index < to; index++) {
+    const sample = samples[index] ?? 0
+    sum += sample * sample
+  }
+  return sum
 }

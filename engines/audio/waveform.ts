@@ -10,10 +10,11 @@ export class Waveform {
   push(samples: Int16Array): Uint8Array {
     const peaks = new Uint8Array(Math.floor((this.#count + samples.length) / SAMPLES_PER_PEAK))
     let written = 0
-    for (const sample of samples) {
-      const size = sample < 0 ? -sample : sample
-      if (size > this.#peak) this.#peak = size
-      this.#count += 1
+    for (let from = 0; from < samples.length; ) {
+      const to = Math.min(samples.length, from + SAMPLES_PER_PEAK - this.#count)
+      this.#peak = Math.max(this.#peak, highest(samples, from, to))
+      this.#count += to - from
+      from = to
       if (this.#count === SAMPLES_PER_PEAK) peaks[written++] = this.#take()
     }
     return peaks
@@ -29,4 +30,13 @@ export class Waveform {
     this.#count = 0
     return byte
   }
+}
+
+function highest(samples: Int16Array, from: number, to: number): number {
+  let best = 0
+  for (let index = from; index < to; index++) {
+    const size = Math.abs(samples[index] ?? 0)
+    if (size > best) best = size
+  }
+  return best
 }

@@ -23,9 +23,12 @@ const COMMON_LANGUAGES = [
   'zh',
 ]
 
+/** Above it a recording goes in parts: an edge server refuses bodies of more than 100 MB. */
+const WHOLE_BYTES = 90 * 1000 * 1000
+
 /** Where recordings are dropped or chosen. Sending needs the page's script, since only a script can tell how far it is. */
 export function uploadForm(models: readonly ModelView[], visit: Visit): Html {
-  return html`<form id="upload" class="upload" method="post" action="/ui/jobs" enctype="multipart/form-data" data-upload>
+  return html`<form id="upload" class="upload" method="post" action="/ui/jobs" enctype="multipart/form-data" data-upload data-whole-bytes="${WHOLE_BYTES}">
     ${csrfField(visit)}
     <div class="drop" data-drop>
       <input id="files" class="visually-hidden" type="file" name="file" multiple accept="audio/*,video/*">
@@ -36,8 +39,8 @@ export function uploadForm(models: readonly ModelView[], visit: Visit): Html {
       </label>
     </div>
     <div class="options">
-      <label>Model <select name="model"><option value="auto">automatic</option>${models.map(modelOption)}</select></label>
-      <label>Language <select name="language"><option value="auto">automatic</option>${languagesOf(models).map(languageOption)}</select></label>
+      <label class="option">Model <select name="model"><option value="auto">automatic</option>${models.map(modelOption)}</select></label>
+      <label class="option">Language <select name="language"><option value="auto">automatic</option>${languagesOf(models).map(languageOption)}</select></label>
     </div>
     <ul class="uploads" data-uploads aria-label="Uploads" aria-live="polite"></ul>
     <noscript><p class="quiet">Uploading needs scripts. Without them, send files with the command line or curl.</p></noscript>

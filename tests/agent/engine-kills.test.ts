@@ -27,7 +27,7 @@ describe('[A16] a cancel frees the slot within 5 s, with the real grace of 2 s',
 
     const { outcome } = await link.next('task.result')
 
-    expect(outcome).toMatchObject({ status: 'failed', error: { code: 'cancelled', retryable: false } })
+    expect(outcome).toMatchObject({ status: 'failed', error: { code: 'cancelled', retryable: true } })
     expect(performance.now() - startMs).toBeLessThan(5_000)
     expect(pidsOf(agent).map(lives)).toEqual([false])
     expect(plane.artifacts.objects.size).toBe(1)

@@ -8,7 +8,7 @@ import { type RealServer, startServer } from './kit/real-server.ts'
 
 /** The console of a real server with a real agent and the embedded model, in a real browser. */
 const SAMPLES = fileURLToPath(new URL('../../models/embedded/samples/', import.meta.url))
-const HOSTILE = '<script>window.pwned=1<\u2215script><img src=x onerror=window.pwned=1>.wav'
+const HOSTILE = '<script>window.pwned=1</script><img src=x onerror=window.pwned=1>.wav'
 
 let server: RealServer
 let browser: Browser
@@ -106,6 +106,17 @@ test('[U13] after the end nothing asks for events any more, and a reload shows t
   expect(asked.filter((path) => path.endsWith('/events'))).toEqual([])
 })
 
+test('a line for the terminal is copied, and works', async () => {
+  const { page, context } = visitor
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.getByRole('button', { name: 'Copy: This job by curl' }).click()
+  await page.getByText('Copied').waitFor()
+  const line = await page.evaluate<string>('navigator.clipboard.readText()')
+  const url = line.split(' ').at(-1) ?? ''
+  const job = await fetch(url, { headers: { authorization: `Bearer ${server.key}` } })
+  expect(await job.json()).toMatchObject({ status: 'completed', name: 'call.wav' })
+})
+
 test('a transcript is taken away as a file', async () => {
   const { page } = visitor
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('a[href$="/export/srt"]')])
@@ -128,7 +139,22 @@ test('[U1] [U19] recordings are dropped on the page, several at once, whatever t
   expect((await transcriptOf(page)).length).toBeGreaterThan(20)
   await jobsPage(page)
   await page.getByRole('link', { name: HOSTILE }).waitFor()
-  expect(await page.evaluate(() => 'pwned' in window)).toBe(false)
+  expect(await page.evaluate<boolean>("'pwned' in window")).toBe(false)
+  expectQuiet(visitor)
+})
+
+test('[U19] a large recording goes in parts and becomes a job all the same', async () => {
+  const { page } = visitor
+  await jobsPage(page)
+  // What is large is lowered, so that the test need not send 90 MB.
+  await page.evaluate("document.querySelector('[data-whole-bytes]').dataset.wholeBytes = '1000'")
+  const parts: string[] = []
+  page.on('request', (request) => request.method() === 'PUT' && parts.push(new URL(request.url()).pathname))
+  await page.setInputFiles('#files', `${SAMPLES}dictation.wav`)
+  await page.waitForURL('**/jobs/job_*')
+  expect(parts).toEqual([expect.stringMatching(/^\/ui\/uploads\/upload_\w+\/parts\/1$/)])
+  expect(await page.locator('h1').innerText()).toBe('dictation.wav')
+  expect((await transcriptOf(page)).length).toBeGreaterThan(20)
   expectQuiet(visitor)
 })
 

@@ -148,10 +148,10 @@ test('[U13] a job that ends shows its transcript without a reload', async () => 
 test('[U16] the list shows a new job by itself, and keeps the focus where it was', async () => {
   const { page, context } = await signedIn()
   await tabTo(page, '.filters a')
-  const focused = await page.evaluate(() => document.activeElement?.textContent)
+  const focused = await page.locator(':focus').innerText()
   aRunningJob('just-arrived.wav')
   await page.getByRole('link', { name: 'just-arrived.wav' }).waitFor()
-  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe(focused)
+  expect(await page.locator(':focus').innerText()).toBe(focused)
   await context.close()
 })
 
@@ -196,7 +196,7 @@ test('reduced motion stills everything that moves', async () => {
   await page.emulateMedia({ reducedMotion: 'reduce' })
   const job = aRunningJob()
   await page.goto(`${server.url}/jobs/${job.id}`)
-  const moving = await page.evaluate(() => document.getAnimations().length)
+  const moving = await page.evaluate<number>('document.getAnimations().length')
   expect(moving).toBe(0)
   await context.close()
 })
@@ -231,7 +231,7 @@ test.each(LOOKS)(
       anEngine({ status: 'busy', agent_name: longWord }),
       anEngine({ engine_id: 'prepare', stages: ['prepare'], status: 'unhealthy' }),
     ]
-    api.models = [aModel({ name: longWord })]
+    api.models = [aModel({ name: longWord.slice(0, 200) })]
     api.agents = [anAgent({ name: longWord, status: 'suspect' })]
     const { page, context, complaints } = await signedIn(look)
     const states = [running, failed, waiting, done].map((job) => `/jobs/${job.id}`)

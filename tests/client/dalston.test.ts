@@ -16,7 +16,7 @@ beforeEach(async () => {
   server = await scriptedServer()
 })
 afterEach(() => server[Symbol.asyncDispose]())
-const client = () => new Dalston({ server: server.address, apiKey: 'dk_test', retry })
+const client = () => new Dalston({ server: server.address, apiKey: 'dk_test', retry, patientRetry: retry })
 
 test('[CL9] submit is one multipart request with the file, its name and the fields, under the key', async () => {
   server.on('POST /v1/audio/transcriptions', json(CREATED, 201))

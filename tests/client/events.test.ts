@@ -25,7 +25,7 @@ import {
 } from './kit/scripted-server.ts'
 
 const EVENTS = `GET /v1/audio/transcriptions/${JOB_ID}/events`
-const retry = { attempts: 4, baseMs: 1, capMs: 2 }
+const patientRetry = { attempts: 4, baseMs: 1, capMs: 2 }
 let server: ScriptedServer
 beforeEach(async () => {
   server = await scriptedServer()
@@ -37,7 +37,7 @@ const finished = stageEvent('task.completed', aStage('prepare', { status: 'compl
 
 async function collect(options: { lastEventId?: string; silenceMs?: number; signal?: AbortSignal } = {}) {
   const events: StreamedEvent[] = []
-  for await (const event of new Dalston({ server: server.address, retry }).events(JOB_ID, options))
+  for await (const event of new Dalston({ server: server.address, patientRetry }).events(JOB_ID, options))
     events.push(event)
   return events
 }
@@ -119,7 +119,7 @@ test('[CL6] a server that stays away is given up after the policy says so, with 
   const error = await collect().catch((reason: unknown) => reason)
   expect(error).toBeInstanceOf(DalstonUnreachable)
   expect(String(error)).toContain(server.address)
-  expect(server.requests).toHaveLength(retry.attempts)
+  expect(server.requests).toHaveLength(patientRetry.attempts)
 })
 
 test('[CL6] an event of an unknown shape is an error that names the request, not a hang', async () => {
@@ -132,7 +132,7 @@ test('[CL7] abort ends it with the reason', async () => {
   const controller = new AbortController()
   const seen: string[] = []
   const walk = (async () => {
-    const client = new Dalston({ server: server.address, retry })
+    const client = new Dalston({ server: server.address, patientRetry })
     for await (const { event } of client.events(JOB_ID, { signal: controller.signal })) {
       seen.push(event.type)
       controller.abort(new Error('enough'))
@@ -154,7 +154,8 @@ test('[CL8] follow folds: stages, percent and partial text, up to the end', asyn
     ]),
   )
   const states = []
-  for await (const live of new Dalston({ server: server.address, retry }).follow(JOB_ID)) states.push(live)
+  for await (const live of new Dalston({ server: server.address, patientRetry }).follow(JOB_ID))
+    states.push(live)
   expect(states).toHaveLength(5)
   expect(states[2]?.job.stages[1]?.progress?.percent).toBe(62)
   expect(states[3]?.partial?.text).toBe('good mor')

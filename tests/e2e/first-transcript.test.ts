@@ -63,7 +63,11 @@ describe('real speech, real engine, real model', () => {
       expect(word.end).toBeGreaterThan(word.start)
       expect(word.start).toBeGreaterThanOrEqual(words[index - 1]?.start ?? 0)
     }
-    expect(job.result).toMatchObject({ language: 'en', language_source: 'model', granularity_achieved: 'word' })
+    expect(job.result).toMatchObject({
+      language: 'en',
+      language_source: 'model',
+      granularity_achieved: 'word',
+    })
     expect(job.stages.map((stage) => stage.engine_id)).toEqual(['prepare', 'ctc', 'edge'])
   })
 })
@@ -98,11 +102,25 @@ describe('bad recordings', () => {
 
   it('[E2E7] silence is a completed job without words that says no_speech', async () => {
     const path = dalston.folder.join('silence.wav')
-    await runProgram('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'anullsrc=r=16000:cl=mono', '-t', '20', path])
+    await runProgram('ffmpeg', [
+      '-v',
+      'error',
+      '-f',
+      'lavfi',
+      '-i',
+      'anullsrc=r=16000:cl=mono',
+      '-t',
+      '20',
+      path,
+    ])
     const id = await submit(path)
     await ended(id)
     const job = await dalston.client.get(id)
-    expect(job).toMatchObject({ status: 'completed', text: '', result: { no_speech: true, segment_count: 0 } })
+    expect(job).toMatchObject({
+      status: 'completed',
+      text: '',
+      result: { no_speech: true, segment_count: 0 },
+    })
   })
 })
 

@@ -32,9 +32,9 @@ describe('resampler', () => {
   it.each([8000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000])(
     '[R1] a 1 kHz sine from %i Hz keeps its level, frequency and place',
     (rate) => {
-      const out = resampled(sine(1000, 0.5, rate), rate)
-      expect(out).toHaveLength(0.5 * RATE)
-      const truth = sine(1000, 0.5)
+      const out = resampled(sine(1000, 0.4, rate), rate)
+      expect(out).toHaveLength(0.4 * RATE)
+      const truth = sine(1000, 0.4)
       const error = Float32Array.from(out, (sample, index) => sample - (truth[index] ?? 0))
       expect(decibels(error) - decibels(truth)).toBeLessThan(-65)
     },

@@ -54,8 +54,16 @@ export function writeToneModel(folder: string, files: Readonly<Record<string, st
   return folder
 }
 
+let made: Uint8Array | null = null
+
+/** Always the same, so it is made once. */
+function toneModel(): Uint8Array {
+  made ??= makeToneModel()
+  return made
+}
+
 /** audio → correlation with each tone's cosine and sine → energy → logits → log_probs. */
-export function toneModel(): Uint8Array {
+function makeToneModel(): Uint8Array {
   const tones = TONE_TOKENS.length - 1
   const waves = new Float32Array(2 * tones * KERNEL)
   for (let tone = 0; tone < tones; tone++) {

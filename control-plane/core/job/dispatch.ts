@@ -3,7 +3,7 @@ import type { Artifact, TaskParameters } from '#protocol/task.ts'
 import { type Dispatch, outputPrefix } from '../dispatch.ts'
 import type { MergeOrder } from './effects.ts'
 import type { JobState, TaskState } from './state.ts'
-import type { Turn } from './turn.ts'
+import { enqueueId, type Turn } from './turn.ts'
 import { audioSeconds } from './view.ts'
 
 /** A task runs at most this many times as long as its audio, and never less than the floor: a hung child must end. */
@@ -21,11 +21,11 @@ export function orderOf(turn: Turn, taskId: TaskId): void {
   const { fence, plan } = task
   const inputs = inputsOf(job, task)
   const parameters = parametersOf(job)
-  const prefix = outputPrefix(spec.jobId, taskId, fence)
+  const prefix = outputPrefix(taskId, fence)
   if (plan.stage === 'merge') {
     const runner = { agentId: null, engineId: 'edge', modelId: null, embeddedModel: false }
     turn.record({ type: 'started', taskId, fence, runner })
-    const merge = {
+    const merge: MergeOrder = {
       taskId,
       fence,
       inputs,
@@ -33,7 +33,7 @@ export function orderOf(turn: Turn, taskId: TaskId): void {
       transcription: transcription(job),
       outputPrefix: prefix,
     }
-    turn.order(`merge:${fence}`, { type: 'merge.run', merge })
+    turn.order(mergeId(fence), { type: 'merge.run', merge })
     return
   }
   const dispatch: Dispatch = {
@@ -48,7 +48,12 @@ export function orderOf(turn: Turn, taskId: TaskId): void {
     runLimitMs: runLimitMs(parameters.audio_seconds),
     queuedAtMs: turn.nowMs,
   }
-  turn.order(`enqueue:${taskId}:${fence}`, { type: 'registry.enqueue', pool: spec.pool, dispatch })
+  turn.order(enqueueId(taskId, fence), { type: 'registry.enqueue', pool: spec.pool, dispatch })
+}
+
+/** Merge is the one task that the edge runs, so its fence names the call. */
+export function mergeId(fence: number): string {
+  return `merge:${fence}`
 }
 
 /** What a task reads: the upload at the root of the graph, else what the tasks that it depends on wrote. */

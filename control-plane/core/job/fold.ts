@@ -35,7 +35,7 @@ function transition(state: JobState, fact: Exclude<Fact, { type: 'created' }>): 
         ...task,
         status: 'ready',
         fence: fact.fence,
-        readyAtMs: task.readyAtMs ?? atMs,
+        readyAtMs: atMs,
         retryAtMs: null,
         runner: null,
         startedAtMs: null,

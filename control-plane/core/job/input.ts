@@ -1,4 +1,4 @@
-import type { TaskId } from '#protocol/ids.ts'
+import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { Partial, Progress, TaskOutcome } from '#protocol/task.ts'
 import type { Runner } from '../dispatch.ts'
 import type { JobSpec } from './facts.ts'
@@ -25,8 +25,8 @@ export type JobInput =
       readonly taskId: TaskId
       readonly fence: number
       readonly outcome: TaskOutcome
-      /** Who says so, and whether the registry knows the task as granted to it. */
-      readonly from: { readonly agentId: string | null; readonly granted: boolean }
+      /** Who says so; `runner` is what the registry granted the task to, null when it does not hold it for them. */
+      readonly from: { readonly agentId: AgentId | null; readonly runner: Runner | null }
     }
   | {
       readonly type: 'task.lost'

@@ -1,5 +1,5 @@
 import type { Change } from '../machine.ts'
-import type { Outstanding } from '../outbox.ts'
+import { type Outstanding, reloaded } from '../outbox.ts'
 import type { TrackedEffect } from './effects.ts'
 import type { Fact } from './facts.ts'
 import { fold } from './fold.ts'
@@ -19,12 +19,14 @@ export function loadJob(records: readonly Change[], nowMs: number): JobMachineSt
   let job: JobState | null = null
   for (const fact of factsFrom(records)) job = fold(job, fact)
   if (job === null) return { job, live: NOTHING_LIVE, outbox: new Map() }
-  const saved = records.find((record) => record.kind === 'overall')?.value
-  if (typeof saved === 'number') job = { ...job, overall: Math.max(job.overall, saved) }
-  const outstanding = records.find((record) => record.kind === 'outbox')?.value as
-    | Outstanding<TrackedEffect>[]
-    | undefined
-  const outbox = new Map((outstanding ?? []).map((entry) => [entry.id, { ...entry, dueMs: nowMs }]))
+  const overall = recordOf<number>(records, 'overall') ?? 0
+  const outbox = reloaded(recordOf<Outstanding<TrackedEffect>[]>(records, 'outbox') ?? [], nowMs)
   const heardMs = new Map([...job.tasks.keys()].map((taskId) => [taskId, nowMs]))
-  return { job, live: { ...NOTHING_LIVE, heardMs }, outbox }
+  return { job, live: { ...NOTHING_LIVE, heardMs, overall, savedOverall: overall }, outbox }
+}
+
+/** The one record of a kind; null when none was written yet. */
+function recordOf<Value>(records: readonly Change[], kind: string): Value | null {
+  // Records are read back as Turn.changes wrote them.
+  return (records.find((record) => record.kind === kind)?.value as Value | undefined) ?? null
 }

@@ -26,7 +26,7 @@ export function overallPercent(job: JobState, live: Live): number {
     else if (task.status === 'running') done += (weight * (live.progress.get(id)?.percent ?? 0)) / 100
   }
   const percent = total === 0 ? 0 : Math.floor((done / total) * 100)
-  return Math.max(job.overall, Math.min(percent, 99))
+  return Math.max(job.overall, live.overall, Math.min(percent, 99))
 }
 
 /** The progress block of the API: the stage in front is the first one that runs, else the first that waits. */

@@ -48,7 +48,10 @@ export interface Live {
   /** When each dispatched task was last heard of. */
   readonly heardMs: ReadonlyMap<TaskId, number>
   readonly partial: LivePartial | null
-  readonly savedOverallAtMs: number
+  /** The highest percentage shown. */
+  readonly overall: number
+  /** The percentage on disk, never below `overall`: after an eviction percent goes on from there. */
+  readonly savedOverall: number
 }
 
 export const NOTHING_LIVE: Live = {
@@ -57,7 +60,8 @@ export const NOTHING_LIVE: Live = {
   why: new Map(),
   heardMs: new Map(),
   partial: null,
-  savedOverallAtMs: 0,
+  overall: 0,
+  savedOverall: 0,
 }
 
 /** Everything the Job object holds; `job` is null before it was created and after it was deleted. */

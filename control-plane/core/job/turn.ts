@@ -1,6 +1,7 @@
+import type { JobEvent } from '#protocol/events.ts'
 import type { TaskId } from '#protocol/ids.ts'
 import type { Change } from '../machine.ts'
-import { post } from '../outbox.ts'
+import { answered, post, takeDue } from '../outbox.ts'
 import type { JobEffect, TrackedEffect } from './effects.ts'
 import { eventOf } from './events.ts'
 import type { Fact, FactBody } from './facts.ts'
@@ -8,8 +9,8 @@ import { fold } from './fold.ts'
 import { overallPercent } from './progress.ts'
 import type { JobMachineState, JobState, Live, TaskState } from './state.ts'
 
-/** A saved percentage may be this old: what an eviction can take back is small, and rows are billed. */
-const SAVE_OVERALL_MS = 30_000
+/** Percent is saved in steps of this size, ahead of what is shown: it never falls, and a job costs 20 rows at most. */
+const SAVED_STEP = 5
 
 /**
  * One step of the job machine while it is being decided: collects facts, effects and what must be saved. Pure but for
@@ -21,16 +22,20 @@ export class Turn {
   outbox: JobMachineState['outbox']
   readonly nowMs: number
   readonly effects: JobEffect[] = []
-  readonly #before: JobMachineState
   readonly #facts: Fact[] = []
+  #isOutboxSaved = true
   #overallToSave: number | null = null
 
   constructor(state: JobMachineState, nowMs: number) {
-    this.#before = state
     this.job = state.job
     this.live = state.live
     this.outbox = state.outbox
     this.nowMs = nowMs
+  }
+
+  /** To the clients, and kept nowhere. */
+  publish(event: JobEvent): void {
+    this.effects.push({ type: 'publish', seq: null, event })
   }
 
   /** Append a fact: the state moves on, and the clients hear of it. */
@@ -47,12 +52,31 @@ export class Turn {
   order(id: string, effect: TrackedEffect): void {
     if (this.outbox.has(id)) return
     this.outbox = post(this.outbox, id, effect, this.nowMs)
+    this.#isOutboxSaved = false
     this.effects.push({ type: 'tracked', id, effect })
   }
 
-  /** Note that a task was heard of, and forget what only held for an older grant. */
+  answered(id: string): void {
+    if (!this.outbox.has(id)) return
+    this.outbox = answered(this.outbox, id)
+    this.#isOutboxSaved = false
+  }
+
+  /** Perform again what is unanswered and due. When it is due next lives in memory only: no row is written for it. */
+  repeatDue(): void {
+    const { outbox, due } = takeDue(this.outbox, this.nowMs)
+    this.outbox = outbox
+    for (const { id, effect } of due) this.effects.push({ type: 'tracked', id, effect })
+  }
+
   hear(taskId: TaskId): void {
     this.live = { ...this.live, heardMs: new Map(this.live.heardMs).set(taskId, this.nowMs) }
+  }
+
+  /** Word of a grant has come, so its enqueue arrived: sent again, it could be granted twice. */
+  confirm(taskId: TaskId, fence: number): void {
+    this.hear(taskId)
+    this.answered(enqueueId(taskId, fence))
   }
 
   forgetLive(taskId: TaskId): void {
@@ -66,12 +90,15 @@ export class Turn {
     }
   }
 
-  /** Keep the percentage now and then, so that it does not fall after an eviction. */
+  /** Keep the percentage, so that it falls neither when a stage fails nor after an eviction. */
   keepOverall(): void {
-    if (this.job === null || this.nowMs - this.live.savedOverallAtMs < SAVE_OVERALL_MS) return
-    this.#overallToSave = overallPercent(this.job, this.live)
-    this.live = { ...this.live, savedOverallAtMs: this.nowMs }
-    this.job = { ...this.job, overall: Math.max(this.job.overall, this.#overallToSave) }
+    if (this.job === null) return
+    const overall = overallPercent(this.job, this.live)
+    this.live = { ...this.live, overall }
+    if (overall <= Math.max(this.job.overall, this.live.savedOverall)) return
+    const savedOverall = Math.min(Math.ceil(overall / SAVED_STEP) * SAVED_STEP, 99)
+    this.live = { ...this.live, savedOverall }
+    this.#overallToSave = savedOverall
   }
 
   task(taskId: TaskId): TaskState | null {
@@ -87,7 +114,7 @@ export class Turn {
     const changes: Change[] = []
     const first = this.#facts[0]
     if (first !== undefined) changes.push({ kind: 'facts', id: factsId(first.seq), value: this.#facts })
-    if (this.outbox !== this.#before.outbox) {
+    if (!this.#isOutboxSaved) {
       changes.push({ kind: 'outbox', id: 'all', value: [...this.outbox.values()] })
     }
     if (this.#overallToSave !== null) {
@@ -95,6 +122,10 @@ export class Turn {
     }
     return changes
   }
+}
+
+export function enqueueId(taskId: TaskId, fence: number): string {
+  return `enqueue:${taskId}:${fence}`
 }
 
 /** Sorts as text in the order of the log. */

@@ -1,6 +1,6 @@
-import type { AgentId } from '#protocol/ids.ts'
 import type { JobSummary, JobView, ResultView, StageView } from '#protocol/job.ts'
 import type { MergeSummary, PrepareSummary } from '#protocol/task.ts'
+import type { PipelineWarning } from '#protocol/transcript.ts'
 import type { IndexRow } from './effects.ts'
 import { jobProgress } from './progress.ts'
 import type { JobState, Live, TaskState } from './state.ts'
@@ -23,7 +23,7 @@ export function jobView(job: JobState, live: Live): JobView {
     stages: [...job.tasks.values()].map((task) => stageView(task, live)),
     why: job.status === 'pending' ? whyPending(job, live) : null,
     error: job.error,
-    pipeline_warnings: mergeSummary(job)?.warnings ?? [],
+    pipeline_warnings: [...skippedWarnings(job), ...(mergeSummary(job)?.warnings ?? [])],
     result: resultView(job),
   }
 }
@@ -37,8 +37,7 @@ export function stageView(task: TaskState, live: Live): StageView {
     required: plan.required,
     engine_id: task.runner?.engineId ?? null,
     model_id: task.runner?.modelId ?? null,
-    // The registry only names agents that it admitted, so the id has its form.
-    agent_id: (task.runner?.agentId ?? null) as AgentId | null,
+    agent_id: task.runner?.agentId ?? null,
     attempt: task.failures + (task.status === 'running' || task.status === 'completed' ? 1 : 0),
     ready_at: timestampOrNull(readyAtMs),
     started_at: timestampOrNull(startedAtMs),
@@ -82,6 +81,15 @@ export function audioSeconds(job: JobState): number | null {
 function mergeSummary(job: JobState): MergeSummary | null {
   for (const task of job.tasks.values()) if (task.summary?.stage === 'merge') return task.summary
   return null
+}
+
+/** An optional stage that failed for good leaves its reason with the transcript. */
+function skippedWarnings(job: JobState): PipelineWarning[] {
+  return [...job.tasks.values()].flatMap(({ plan, status, error }) =>
+    status === 'skipped' && error !== null
+      ? { stage: plan.stage, code: error.code, message: `${plan.stage} was skipped: ${error.message}` }
+      : [],
+  )
 }
 
 function resultView(job: JobState): ResultView | null {

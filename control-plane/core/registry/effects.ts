@@ -55,7 +55,8 @@ export type RegistryEffect =
       readonly taskId: TaskId
       readonly fence: number
       readonly outcome: TaskOutcome
-      readonly granted: boolean
+      /** What the task was granted to, when the sender holds it. */
+      readonly runner: Runner | null
     }
 
 export interface SignedLease {

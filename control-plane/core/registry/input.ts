@@ -10,6 +10,8 @@ export type RegistryInput =
       readonly agentId: AgentId
       readonly name: string
       readonly sessionId: string
+      /** When the session's socket was opened: it tells an older session from a newer one. */
+      readonly connectedAtMs: number
       readonly message: AgentMessage
     }
   | { readonly type: 'agent.disconnected'; readonly agentId: AgentId; readonly sessionId: string }

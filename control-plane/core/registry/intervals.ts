@@ -10,5 +10,9 @@ export const LEASE_EXTEND_MS = 7_500
 export const OFFER_MS = 5_000
 export const START_MS = 15_000
 export const RESULT_ACK_MS = 5_000
-/** After an offer that was declined or missed: long enough that a busy agent is not asked in a circle. */
+/** A call between objects may come this late: until then a fence that ended here is remembered. */
+export const OVER_MS = 600_000
+/** An agent that has been away for a week is forgotten. */
+export const FORGET_AGENT_MS = 7 * 86_400_000
+/** After an offer that was declined: long enough that a busy agent is not asked in a circle. */
 export const QUIET_MS = 2_000

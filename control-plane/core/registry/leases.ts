@@ -1,36 +1,32 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import type { SignedLease } from './effects.ts'
-import { LEASE_MS, QUIET_MS, START_MS } from './intervals.ts'
-import type { Placement } from './state.ts'
-import type { Turn } from './turn.ts'
+import { HEARTBEAT_MS, LEASE_MS, QUIET_MS, START_MS } from './intervals.ts'
+import { type Grant, type Granted, grantedTo, type Offered, offeredTo, runnerOf } from './state.ts'
+import { lostId, startedId, type Turn } from './turn.ts'
 
 /** Grants: how a task becomes an agent's own, stays so, and is lost. A granted fence goes to nobody else. */
-type Granted = Extract<Placement, { at: 'granted' }>
-type Grant = { readonly task_id: Granted['dispatch']['taskId']; readonly fence: number }
 
 /** The agent took the offer. An accept that comes after its offer expired is refused: another agent may have it. */
 export function accept(turn: Turn, agentId: AgentId, grant: Grant): void {
-  const placement = turn.state.placements.get(grant.task_id)
-  if (
-    placement?.at !== 'offered' ||
-    placement.agentId !== agentId ||
-    placement.dispatch.fence !== grant.fence
-  ) {
+  // Offered twice, accepted twice: it holds the grant already.
+  if (grantedTo(turn.state, agentId, grant) !== null) return
+  const offered = offeredTo(turn.state, agentId, grant)
+  if (offered === null) {
     turn.send(agentId, { type: 'task.cancel', ...grant, reason: 'the offer is over' })
     return
   }
-  const { expiresAtMs: _expiresAtMs, ...rest } = placement
+  const { dispatch } = offered
   const leaseUntilMs = turn.nowMs + LEASE_MS
-  const granted: Granted = {
-    ...rest,
+  turn.grant({
+    dispatch,
     at: 'granted',
+    ...holderOf(offered),
     leaseUntilMs,
     startByMs: turn.nowMs + START_MS,
     lastN: 0,
-  }
-  turn.grant(granted)
-  const { dispatch } = placement
+    restarted: false,
+  })
   turn.effects.push({
     type: 'send.granted',
     agentId,
@@ -47,45 +43,31 @@ export function accept(turn: Turn, agentId: AgentId, grant: Grant): void {
   })
 }
 
-/** The agent cannot take it now: tried last until it speaks of a change. */
+/** The agent cannot take it now: it is asked again a little later. */
 export function decline(turn: Turn, agentId: AgentId, grant: Grant): void {
-  const placement = turn.state.placements.get(grant.task_id)
-  if (
-    placement?.at !== 'offered' ||
-    placement.agentId !== agentId ||
-    placement.dispatch.fence !== grant.fence
-  )
-    return
-  const agent = turn.state.agents.get(agentId)
-  if (agent !== undefined) turn.touchAgent({ ...agent, quietUntilMs: turn.nowMs + QUIET_MS })
-  turn.queue(placement, false)
+  const offered = offeredTo(turn.state, agentId, grant)
+  if (offered === null) return
+  hush(turn, agentId, QUIET_MS, 0)
+  turn.requeue(offered.dispatch)
 }
 
 export function started(turn: Turn, agentId: AgentId, grant: Grant): void {
-  const placement = grantedTo(turn, agentId, grant)
-  if (placement === null || placement.startByMs === null) return
-  turn.touch({ ...placement, startByMs: null })
-  const { dispatch, engineId, modelId, embeddedModel } = placement
-  turn.order(`started:${dispatch.taskId}:${dispatch.fence}`, {
-    type: 'job.started',
-    jobId: dispatch.jobId,
-    taskId: dispatch.taskId,
-    fence: dispatch.fence,
-    runner: { agentId, engineId, modelId, embeddedModel },
-  })
+  const placement = grantedTo(turn.state, agentId, grant)
+  if (placement !== null) heard(turn, placement, placement.leaseUntilMs)
 }
 
 export function extend(turn: Turn, agentId: AgentId, grants: readonly Grant[]): void {
   const leases: SignedLease[] = []
   const lost: Grant[] = []
-  for (const grant of grants) {
-    const placement = grantedTo(turn, agentId, grant)
+  for (const { task_id, fence } of grants) {
+    const grant = { task_id, fence }
+    const placement = grantedTo(turn.state, agentId, grant)
     if (placement === null) {
       lost.push(grant)
       continue
     }
     const leaseUntilMs = turn.nowMs + LEASE_MS
-    turn.touch({ ...placement, leaseUntilMs })
+    heard(turn, placement, leaseUntilMs)
     leases.push({ ...grant, lease_until_ms: leaseUntilMs, outputPrefix: placement.dispatch.outputPrefix })
   }
   turn.effects.push({ type: 'send.leases', agentId, leases, lost })
@@ -94,28 +76,37 @@ export function extend(turn: Turn, agentId: AgentId, grants: readonly Grant[]): 
 type TaskProgress = Extract<AgentMessage, { type: 'task.progress' }>
 
 export function progress(turn: Turn, agentId: AgentId, message: TaskProgress): void {
-  const placement = grantedTo(turn, agentId, message)
+  const placement = grantedTo(turn.state, agentId, message)
   if (placement === null || message.n <= placement.lastN) return
-  turn.touch({ ...placement, lastN: message.n })
-  const { taskId, jobId, fence } = placement.dispatch
   const { n, progress, partial } = message
+  turn.touch({ ...heard(turn, placement, placement.leaseUntilMs), lastN: n })
+  const { taskId, jobId, fence } = placement.dispatch
   turn.effects.push({ type: 'job.progress', jobId, taskId, fence, n, progress, partial })
+}
+
+/** The agent spoke for its grant, so it runs: should its start have been lost, the Job hears of it now. */
+export function heard(turn: Turn, placement: Granted, leaseUntilMs: number): Granted {
+  const running: Granted = { ...placement, leaseUntilMs, startByMs: null, restarted: false }
+  if (placement.restarted) turn.grant(running)
+  else turn.touch(running)
+  if (placement.startByMs === null) return running
+  const { taskId, jobId, fence } = placement.dispatch
+  turn.order(startedId(taskId, fence), {
+    type: 'job.started',
+    jobId,
+    taskId,
+    fence,
+    runner: runnerOf(placement),
+  })
+  return running
 }
 
 /** The fence is over here; the Job decides what follows. */
 export function lose(turn: Turn, placement: Granted, counted: boolean, reason: string): void {
   const { taskId, jobId, fence } = placement.dispatch
-  turn.drop(taskId)
+  turn.end(taskId, fence)
   turn.count('lease_expirations_total')
-  turn.answered(`started:${taskId}:${fence}`)
-  turn.order(`lost:${taskId}:${fence}`, { type: 'job.lost', jobId, taskId, fence, counted, reason })
-}
-
-export function grantedTo(turn: Turn, agentId: AgentId, grant: Grant): Granted | null {
-  const placement = turn.state.placements.get(grant.task_id)
-  const isTheirs =
-    placement?.at === 'granted' && placement.agentId === agentId && placement.dispatch.fence === grant.fence
-  return isTheirs ? placement : null
+  turn.order(lostId(taskId, fence), { type: 'job.lost', jobId, taskId, fence, counted, reason })
 }
 
 /** Leases, offers and starts that are over at this moment. */
@@ -129,17 +120,26 @@ export function expire(turn: Turn): void {
   }
 }
 
-function expireOffer(turn: Turn, placement: Extract<Placement, { at: 'offered' }>): void {
-  const agent = turn.state.agents.get(placement.agentId)
-  if (agent !== undefined) turn.touchAgent({ ...agent, quietUntilMs: turn.nowMs + QUIET_MS })
-  turn.queue(placement, false)
+function expireOffer(turn: Turn, { agentId, dispatch }: Offered): void {
+  hush(turn, agentId, HEARTBEAT_MS, turn.nowMs)
+  turn.requeue(dispatch)
 }
 
 function expireGrant(turn: Turn, placement: Granted): void {
   const { taskId, fence } = placement.dispatch
+  const isOver = placement.leaseUntilMs <= turn.nowMs
   const isLate = placement.startByMs !== null && placement.startByMs <= turn.nowMs
-  if (placement.leaseUntilMs > turn.nowMs && !isLate) return
-  const reason = isLate ? 'the agent accepted the task and did not start it' : 'the lease was not extended'
+  if (!isOver && !isLate) return
+  const reason = isOver ? 'the lease was not extended' : 'the agent accepted the task and did not start it'
   turn.send(placement.agentId, { type: 'task.cancel', task_id: taskId, fence, reason })
-  lose(turn, placement, !isLate, reason)
+  lose(turn, placement, isOver, reason)
+}
+
+function hush(turn: Turn, agentId: AgentId, forMs: number, missedAtMs: number): void {
+  const agent = turn.state.agents.get(agentId)
+  if (agent !== undefined) turn.touchAgent({ ...agent, quietUntilMs: turn.nowMs + forMs, missedAtMs })
+}
+
+function holderOf({ agentId, engineId, modelId, embeddedModel }: Offered) {
+  return { agentId, engineId, modelId, embeddedModel }
 }

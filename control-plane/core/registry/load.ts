@@ -1,45 +1,69 @@
-import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { Change } from '../machine.ts'
-import type { Outstanding } from '../outbox.ts'
+import { type Outstanding, reloaded } from '../outbox.ts'
 import type { TrackedEffect } from './effects.ts'
 import { LEASE_MS } from './intervals.ts'
-import { type AgentRecord, classOf, emptyRegistry, type Placement, type RegistryState } from './state.ts'
+import {
+  type AgentRecord,
+  emptyRegistry,
+  type Granted,
+  type OverFence,
+  type Placement,
+  type RegistryState,
+} from './state.ts'
+import { index } from './turn.ts'
 
 /**
- * The registry's state from its saved records. Each lease restarts at full length, since extensions were not saved;
- * unanswered effects are due at once. `connected` are the sessions whose sockets are still open (they hibernated with
- * the object): an agent without one is offline until it returns.
+ * The registry's state from its saved records, and what the load itself decided: the caller saves that at once.
+ * `connected` are the sessions whose sockets are still open (they hibernated with the object).
+ *
+ * Each lease begins anew at full length, since its extensions were not saved, but only once: an object that sleeps
+ * between two alarms would give a dead agent a new lease at each of them. An agent whose socket is gone counts as
+ * disconnected at this moment, so that a restart of the server is no outage of its agents.
  */
 export function loadRegistry(
   records: readonly Change[],
   connected: ReadonlySet<string>,
   nowMs: number,
-): RegistryState {
+): { readonly state: RegistryState; readonly changes: readonly Change[] } {
   const state = emptyRegistry()
   // Records are read back as Turn wrote them.
-  for (const { kind, id, value } of records) {
-    if (kind === 'agent') loadAgent(state, value as AgentRecord, connected)
-    if (kind === 'task') loadPlacement(state, value as Placement, nowMs)
-    if (kind === 'outbox') state.outbox.set(id, { ...(value as Outstanding<TrackedEffect>), dueMs: nowMs })
-  }
-  return state
+  const values = <Value>(kind: string) =>
+    records.filter((record) => record.kind === kind).map((record) => record.value as Value)
+  const tasks = values<Placement | OverFence>('task')
+  const agents = values<AgentRecord>('agent').map((saved) => loadAgent(saved, connected, nowMs))
+  const placements = tasks.filter((task) => task.at !== 'over').map((saved) => loadPlacement(saved, nowMs))
+  const over = tasks.filter((task) => task.at === 'over').sort((a, b) => a.endedAtMs - b.endedAtMs)
+  for (const { value } of agents) state.agents.set(value.id, value)
+  for (const { value } of placements) index(state, value)
+  for (const fence of over) state.over.set(fence.taskId, fence)
+  state.outbox = reloaded(values<Outstanding<TrackedEffect>>('outbox'), nowMs)
+  const changes = [
+    ...agents.filter(({ isNew }) => isNew).map(({ value }) => ({ kind: 'agent', id: value.id, value })),
+    ...placements
+      .filter(({ isNew }) => isNew)
+      .map(({ value }) => ({ kind: 'task', id: value.dispatch.taskId, value })),
+  ]
+  return { state, changes }
 }
 
-function loadAgent(state: RegistryState, agent: AgentRecord, connected: ReadonlySet<string>): void {
-  const isConnected = agent.session !== null && connected.has(agent.session.id)
-  state.agents.set(agent.id, { ...agent, quietUntilMs: 0, session: isConnected ? agent.session : null })
+/** A loaded value, and whether it differs from what is saved. */
+interface Loaded<Value> {
+  readonly value: Value
+  readonly isNew: boolean
 }
 
-function loadPlacement(state: RegistryState, saved: Placement, nowMs: number): void {
-  const { taskId } = saved.dispatch
-  // Whether the agent had started was not saved: the lease alone decides.
-  const placement: Placement =
-    saved.at === 'granted' ? { ...saved, leaseUntilMs: nowMs + LEASE_MS, startByMs: null } : saved
-  state.placements.set(taskId, placement)
-  if (placement.at === 'queued') into(state.queues, classOf(placement.dispatch), taskId)
-  else into<AgentId>(state.held, placement.agentId, taskId)
+function loadAgent(saved: AgentRecord, connected: ReadonlySet<string>, nowMs: number): Loaded<AgentRecord> {
+  const agent = { ...saved, quietUntilMs: 0, missedAtMs: 0 }
+  const isCut = agent.session !== null && !connected.has(agent.session.id)
+  return isCut
+    ? { value: { ...agent, session: null, lastSeenMs: nowMs }, isNew: true }
+    : { value: agent, isNew: false }
 }
 
-function into<Key>(index: Map<Key, Set<TaskId>>, key: Key, taskId: TaskId): void {
-  index.set(key, (index.get(key) ?? new Set<TaskId>()).add(taskId))
+function loadPlacement(saved: Placement, nowMs: number): Loaded<Placement> {
+  if (saved.at !== 'granted' || saved.restarted) return { value: saved, isNew: false }
+  const leaseUntilMs = nowMs + LEASE_MS
+  // Whether the agent had started was not saved: until it speaks the lease alone decides.
+  const value: Granted = { ...saved, leaseUntilMs, startByMs: leaseUntilMs, restarted: true }
+  return { value, isNew: true }
 }

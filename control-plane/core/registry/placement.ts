@@ -6,7 +6,7 @@ import type { AgentRecord, Holder, RegistryState } from './state.ts'
 import type { Turn } from './turn.ts'
 
 /**
- * Which agent gets which waiting task: capable → free slot → model loaded → holds the input artifacts → least loaded.
+ * Which agent gets which waiting task: capable → free slot → not the embedded model → model loaded → holds the input artifacts → least loaded.
  * The reason for waiting is data that API, CLI and console show.
  */
 interface Candidate extends Holder {
@@ -15,8 +15,9 @@ interface Candidate extends Holder {
 
 /** Offer waiting tasks to free agents until one of the two runs out. */
 export function offerWaiting(turn: Turn): void {
-  for (const taskIds of [...turn.state.queues.values()]) {
-    for (const taskId of [...taskIds]) {
+  // Not copied: a queue may be long, and taking members out of a set while walking it is safe.
+  for (const taskIds of turn.state.queues.values()) {
+    for (const taskId of taskIds) {
       const placement = turn.state.placements.get(taskId)
       if (placement?.at !== 'queued') continue
       const candidate = best(turn.state, placement.dispatch, turn.nowMs)
@@ -30,7 +31,7 @@ export function offerWaiting(turn: Turn): void {
 /** Why a task waits: one reason for each agent. */
 export function whyWaiting(state: RegistryState, dispatch: Dispatch): string {
   const { stage } = dispatch
-  if (state.agents.size === 0) return `waits for an engine for ${stage}: no agent has ever connected`
+  if (state.agents.size === 0) return `waits for an engine for ${stage}: no agent is there`
   const reasons: string[] = []
   for (const agent of state.agents.values()) {
     const problem = problemOf(state, agent, dispatch)
@@ -55,6 +56,7 @@ function best(state: RegistryState, dispatch: Dispatch, nowMs: number): Candidat
       if (!fit.fits || heldOf(state, agent.id, engine.manifest.id) >= engine.slots) continue
       const holdsInputs = state.lastAgent.get(dispatch.jobId) === agent.id
       const score =
+        (fit.model?.embedded === true ? 0 : 100_000) +
         (fit.model?.loaded === true ? 10_000 : 0) +
         (holdsInputs ? 1_000 : 0) +
         Math.min(freeSlots(state, agent), 999)
@@ -80,8 +82,7 @@ function offer(turn: Turn, dispatch: Dispatch, candidate: Candidate): void {
     task_id: dispatch.taskId,
     fence: dispatch.fence,
     stage: dispatch.stage,
-    // Engines are announced with ids that were parsed.
-    engine_id: holder.engineId as never,
+    engine_id: holder.engineId,
     model_id: holder.modelId,
     expires_at_ms: expiresAtMs,
   })
@@ -90,7 +91,9 @@ function offer(turn: Turn, dispatch: Dispatch, candidate: Candidate): void {
 function problemOf(state: RegistryState, agent: AgentRecord, dispatch: Dispatch): string | null {
   if (agent.session === null) return 'offline'
   if (agent.draining !== null) return `draining (${agent.draining})`
-  if (agent.quietUntilMs > 0) return 'did not take the last offer'
+  if (agent.quietUntilMs > 0) {
+    return agent.missedAtMs > 0 ? 'did not answer the last offer' : 'declined the last offer'
+  }
   const reasons: string[] = []
   for (const engine of agent.hello.engines) {
     const fit = fits(dispatch.requirements, engine)

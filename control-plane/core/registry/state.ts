@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { AgentHello } from '#protocol/agent-messages.ts'
-import type { AgentId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
-import type { Dispatch } from '../dispatch.ts'
-import type { Outstanding } from '../outbox.ts'
+import type { AgentId, EngineId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
+import type { Dispatch, Runner } from '../dispatch.ts'
+import type { Outbox } from '../outbox.ts'
 import type { TrackedEffect } from './effects.ts'
 
 /**
@@ -12,11 +12,13 @@ import type { TrackedEffect } from './effects.ts'
 export interface RegistryState {
   readonly agents: Map<AgentId, AgentRecord>
   readonly placements: Map<TaskId, Placement>
+  /** Fences that ended here, oldest first: a late or repeated enqueue of one must not be granted again. */
+  readonly over: Map<TaskId, OverFence>
   /** Waiting tasks by requirement class, each in the order of arrival. */
   readonly queues: Map<string, Set<TaskId>>
   /** Offered and granted tasks of each agent. */
   readonly held: Map<AgentId, Set<TaskId>>
-  readonly outbox: Map<string, Outstanding<TrackedEffect>>
+  outbox: Outbox<TrackedEffect>
   /** Which agent last completed a task of a job: it holds the artifacts. The newest jobs only. */
   readonly lastAgent: Map<JobId, AgentId>
   readonly counters: Map<string, number>
@@ -32,6 +34,8 @@ export interface AgentRecord {
   readonly lastSeenMs: number
   /** After an offer that it declined or missed, an agent gets none until then; 0 for none. Lives in memory only. */
   readonly quietUntilMs: number
+  /** When it last let an offer pass without a word; 0 for never. Lives in memory only. */
+  readonly missedAtMs: number
 }
 
 export interface AgentSession {
@@ -39,7 +43,7 @@ export interface AgentSession {
   readonly connectedAtMs: number
 }
 
-/** Where a task is. Times live in memory only: at wake each lease restarts at full length. */
+/** Where a task is. Times live in memory only; what a load makes of them stands in load.ts. */
 export type Placement = { readonly dispatch: Dispatch } & (
   | { readonly at: 'queued' }
   | ({ readonly at: 'offered'; readonly expiresAtMs: number } & Holder)
@@ -49,20 +53,37 @@ export type Placement = { readonly dispatch: Dispatch } & (
       /** Null once the agent said that it started. */
       readonly startByMs: number | null
       readonly lastN: number
+      /** A load began the lease anew and nobody has spoken for it since: the next load does not do so again. */
+      readonly restarted: boolean
     } & Holder)
 )
+export type Offered = Extract<Placement, { at: 'offered' }>
+export type Granted = Extract<Placement, { at: 'granted' }>
+
+export interface OverFence {
+  readonly at: 'over'
+  readonly taskId: TaskId
+  readonly fence: number
+  readonly endedAtMs: number
+}
 
 export interface Holder {
   readonly agentId: AgentId
-  readonly engineId: string
+  readonly engineId: EngineId
   readonly modelId: ModelId | null
   readonly embeddedModel: boolean
+}
+
+export interface Grant {
+  readonly task_id: TaskId
+  readonly fence: number
 }
 
 export function emptyRegistry(): RegistryState {
   return {
     agents: new Map(),
     placements: new Map(),
+    over: new Map(),
     queues: new Map(),
     held: new Map(),
     outbox: new Map(),
@@ -75,4 +96,32 @@ export function emptyRegistry(): RegistryState {
 export function classOf(dispatch: Dispatch): string {
   const { stage, engine_id, model_id, language, word_timestamps, split_channels } = dispatch.requirements
   return [stage, engine_id, model_id, language, word_timestamps, split_channels].join('|')
+}
+
+/** The highest fence of a task that was seen here; 0 for none. */
+export function lastFence(state: RegistryState, taskId: TaskId): number {
+  return state.placements.get(taskId)?.dispatch.fence ?? state.over.get(taskId)?.fence ?? 0
+}
+
+/** The grant, when this agent holds it. */
+export function grantedTo(state: RegistryState, agentId: AgentId, grant: Grant): Granted | null {
+  const placement = state.placements.get(grant.task_id)
+  const isTheirs =
+    placement?.at === 'granted' && placement.agentId === agentId && placement.dispatch.fence === grant.fence
+  return isTheirs ? placement : null
+}
+
+export function offeredTo(state: RegistryState, agentId: AgentId, grant: Grant): Offered | null {
+  const placement = state.placements.get(grant.task_id)
+  const isTheirs =
+    placement?.at === 'offered' && placement.agentId === agentId && placement.dispatch.fence === grant.fence
+  return isTheirs ? placement : null
+}
+
+export function heldBy(state: RegistryState, agentId: AgentId): Placement[] {
+  return [...(state.held.get(agentId) ?? [])].flatMap((taskId) => state.placements.get(taskId) ?? [])
+}
+
+export function runnerOf({ agentId, engineId, modelId, embeddedModel }: Holder): Runner {
+  return { agentId, engineId, modelId, embeddedModel }
 }

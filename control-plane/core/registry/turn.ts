@@ -1,13 +1,21 @@
 import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentId, TaskId } from '#protocol/ids.ts'
+import type { Dispatch } from '../dispatch.ts'
 import type { Change } from '../machine.ts'
-import type { Outstanding } from '../outbox.ts'
+import { answered, post, takeDue } from '../outbox.ts'
 import type { RegistryEffect, TrackedEffect } from './effects.ts'
-import { type AgentRecord, classOf, type Placement, type RegistryState } from './state.ts'
+import {
+  type AgentRecord,
+  classOf,
+  type Granted,
+  type Offered,
+  type OverFence,
+  type Placement,
+  type RegistryState,
+} from './state.ts'
 
 /** An agent may hold artifacts of this many recent jobs before the oldest is forgotten. */
 const REMEMBERED_JOBS = 1_000
-const FIRST_RETRY_MS = 2_000
 
 /**
  * One step of the registry while it is being decided. It is the only writer of the state, so that the indexes (queues,
@@ -34,51 +42,72 @@ export class Turn {
     this.state.agents.set(agent.id, agent)
   }
 
-  /** Put a task at the end of its queue. An offer that failed does not write again: at wake it is queued as well. */
-  queue(placement: Placement, durable: boolean): void {
-    const { dispatch } = placement
-    this.#unindex(dispatch.taskId)
-    this.#index({ dispatch, at: 'queued' })
-    if (durable) this.#save({ dispatch, at: 'queued' })
+  forgetAgent(agentId: AgentId): void {
+    this.state.agents.delete(agentId)
+    this.changes.push({ kind: 'agent', id: agentId, value: null })
   }
 
-  offer(placement: Extract<Placement, { at: 'offered' }>): void {
-    this.#unindex(placement.dispatch.taskId)
-    this.#index(placement)
+  /** A task that arrived: at the end of its queue, and kept. */
+  queue(dispatch: Dispatch): void {
+    this.state.over.delete(dispatch.taskId)
+    this.requeue(dispatch)
+    this.#save({ dispatch, at: 'queued' })
   }
 
-  grant(placement: Extract<Placement, { at: 'granted' }>): void {
-    this.#unindex(placement.dispatch.taskId)
-    this.#index(placement)
+  /** After an offer that came to nothing. No row is written: offers are not kept, so on disk it is queued still. */
+  requeue(dispatch: Dispatch): void {
+    this.#place({ dispatch, at: 'queued' })
+  }
+
+  offer(placement: Offered): void {
+    this.#place(placement)
+  }
+
+  grant(placement: Granted): void {
+    this.#place(placement)
     this.#save(placement)
   }
 
   /** A lease or a counter moved on: memory only. */
-  touch(placement: Placement): void {
+  touch(placement: Granted): void {
     this.state.placements.set(placement.dispatch.taskId, placement)
   }
 
-  drop(taskId: TaskId): void {
+  /** This fence, and every lower one, is over here. Its start needs no answer any more. */
+  end(taskId: TaskId, fence: number): void {
     this.#unindex(taskId)
     this.state.placements.delete(taskId)
+    this.answered(startedId(taskId, fence))
+    const over: OverFence = { at: 'over', taskId, fence, endedAtMs: this.nowMs }
+    // Deleted first, so that the map stays in the order of time.
+    this.state.over.delete(taskId)
+    this.state.over.set(taskId, over)
+    this.changes.push({ kind: 'task', id: taskId, value: over })
+  }
+
+  forgetOver(taskId: TaskId): void {
+    this.state.over.delete(taskId)
     this.changes.push({ kind: 'task', id: taskId, value: null })
   }
 
   order(id: string, effect: TrackedEffect): void {
     if (this.state.outbox.has(id)) return
-    const outstanding: Outstanding<TrackedEffect> = {
-      id,
-      effect,
-      tries: 1,
-      dueMs: this.nowMs + FIRST_RETRY_MS,
-    }
-    this.state.outbox.set(id, outstanding)
-    this.changes.push({ kind: 'outbox', id, value: outstanding })
+    this.state.outbox = post(this.state.outbox, id, effect, this.nowMs)
+    this.changes.push({ kind: 'outbox', id, value: this.state.outbox.get(id) })
     this.effects.push({ type: 'tracked', id, effect })
   }
 
   answered(id: string): void {
-    if (this.state.outbox.delete(id)) this.changes.push({ kind: 'outbox', id, value: null })
+    if (!this.state.outbox.has(id)) return
+    this.state.outbox = answered(this.state.outbox, id)
+    this.changes.push({ kind: 'outbox', id, value: null })
+  }
+
+  /** Perform again what is unanswered and due. When it is due next lives in memory only: no row is written for it. */
+  repeatDue(): void {
+    const { outbox, due } = takeDue(this.state.outbox, this.nowMs)
+    this.state.outbox = outbox
+    for (const { id, effect } of due) this.effects.push({ type: 'tracked', id, effect })
   }
 
   send(agentId: AgentId, message: ServerMessage): void {
@@ -101,11 +130,9 @@ export class Turn {
     this.changes.push({ kind: 'task', id: placement.dispatch.taskId, value: placement })
   }
 
-  #index(placement: Placement): void {
-    const { taskId } = placement.dispatch
-    this.state.placements.set(taskId, placement)
-    if (placement.at === 'queued') add(this.state.queues, classOf(placement.dispatch), taskId)
-    else add(this.state.held, placement.agentId, taskId)
+  #place(placement: Placement): void {
+    this.#unindex(placement.dispatch.taskId)
+    index(this.state, placement)
   }
 
   #unindex(taskId: TaskId): void {
@@ -114,6 +141,22 @@ export class Turn {
     if (placement.at === 'queued') remove(this.state.queues, classOf(placement.dispatch), taskId)
     else remove(this.state.held, placement.agentId, taskId)
   }
+}
+
+export function startedId(taskId: TaskId, fence: number): string {
+  return `started:${taskId}:${fence}`
+}
+
+export function lostId(taskId: TaskId, fence: number): string {
+  return `lost:${taskId}:${fence}`
+}
+
+/** Enters a placement in the state and its indexes; it must stand in none of them before. */
+export function index(state: RegistryState, placement: Placement): void {
+  const { taskId } = placement.dispatch
+  state.placements.set(taskId, placement)
+  if (placement.at === 'queued') add(state.queues, classOf(placement.dispatch), taskId)
+  else add(state.held, placement.agentId, taskId)
 }
 
 function add<Key>(index: Map<Key, Set<TaskId>>, key: Key, taskId: TaskId): void {

@@ -1,7 +1,7 @@
 import 'htmx.org'
 import 'htmx.org/dist/ext/hx-sse.js'
 
-/** What every page adds to plain HTML: copy buttons, the way to sign-in, and one cure for the event stream. */
+/** What every page adds to plain HTML: copy buttons, rest while nobody looks, and one cure for the event stream. */
 
 for (const button of document.querySelectorAll<HTMLButtonElement>('[data-copy]')) button.hidden = false
 document.addEventListener('htmx:after:swap', () => {
@@ -34,4 +34,14 @@ document.addEventListener('htmx:sse:before:connection', (event) => {
   // The extension's own event: its detail always carries the connection.
   const { connection } = (event as StreamEvent).detail
   if (connection.status === 204) connection.cancelled = true
+})
+
+/** A list that refreshes itself rests while its tab is in the background. */
+interface RequestEvent extends CustomEvent {
+  readonly detail: { readonly ctx: { readonly sourceEvent?: Event } }
+}
+document.addEventListener('htmx:before:request', (event) => {
+  // htmx's own event: its detail always carries the request's context.
+  const { ctx } = (event as RequestEvent).detail
+  if (document.hidden && ctx.sourceEvent?.type === 'every') event.preventDefault()
 })

@@ -1,4 +1,4 @@
-import { uploadInParts, uploadWhole, WHOLE_BYTES } from './upload.ts'
+import { type UploadRequest, uploadInParts, uploadWhole } from './upload.ts'
 
 /** The upload form of the jobs page: by drop, or by the file picker. One file leads to its job, several stay on the list. */
 const form = document.querySelector<HTMLFormElement>('form[data-upload]')
@@ -38,6 +38,7 @@ async function sendAll(target: HTMLFormElement, uploads: HTMLElement, files: rea
   const fields = new FormData(target)
   const request = {
     csrfToken: String(fields.get('csrf_token')),
+    wholeBytes: Number(target.dataset.wholeBytes),
     fields: { model: String(fields.get('model')), language: String(fields.get('language')) },
   }
   const rows = files.map((file) => addRow(uploads, file))
@@ -50,10 +51,13 @@ async function sendAll(target: HTMLFormElement, uploads: HTMLElement, files: rea
   if (files.length === 1 && lastJob !== null) location.assign(`/jobs/${lastJob}`)
 }
 
-type Request = Parameters<typeof uploadWhole>[1]
+interface Request extends UploadRequest {
+  /** Larger files go in parts. */
+  readonly wholeBytes: number
+}
 
 async function send(file: File, request: Request, row: Row): Promise<string | null> {
-  const upload = file.size > WHOLE_BYTES ? uploadInParts : uploadWhole
+  const upload = file.size > request.wholeBytes ? uploadInParts : uploadWhole
   try {
     const id = await upload(file, request, (fraction) => row.progress(fraction))
     row.done(id)

@@ -2,13 +2,11 @@
  * Sends recordings to the console's own routes. XMLHttpRequest, since fetch cannot tell how far an upload is. Failures
  * throw an Error whose message is the server's explanation.
  */
-interface UploadRequest {
+export interface UploadRequest {
   readonly csrfToken: string
   readonly fields: Readonly<Record<string, string>>
 }
 
-/** Above it a recording goes in parts: an edge server refuses bodies of more than 100 MB. */
-export const WHOLE_BYTES = 90 * 1000 * 1000
 /** A part is sent this often before the upload is given up. */
 const PART_TRIES = 3
 

@@ -6,6 +6,8 @@ export class ArtifactStore {
   readonly uploads = new Map<string, Map<number, Buffer>>()
   /** Of the next downloads: end the connection after so many bytes. */
   readonly breakAfterBytes: number[] = []
+  /** Awaited before a connection breaks: what the agent does not have yet is lost with it. */
+  beforeBreak: () => Promise<void> = () => Promise.resolve()
   /** Answer the next requests with these statuses instead. */
   readonly failWith: { readonly status: number; readonly headers?: Record<string, string> }[] = []
   readonly ranges: (string | null)[] = []
@@ -47,7 +49,8 @@ export class ArtifactStore {
     response.writeHead(range === null ? 200 : 206, { 'content-length': body.length })
     const breakAt = this.breakAfterBytes.shift()
     if (breakAt === undefined) response.end(body)
-    else response.write(body.subarray(0, breakAt), () => setImmediate(() => response.destroy()))
+    else
+      response.write(body.subarray(0, breakAt), () => void this.beforeBreak().then(() => response.destroy()))
   }
 
   async #write(

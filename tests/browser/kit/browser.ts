@@ -55,7 +55,7 @@ export async function openWindow(
 
 /** How many pixels the page is wider than its window. */
 export function overflow(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+  return page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
 }
 
 interface AxeReport {
@@ -80,7 +80,7 @@ export async function axe(page: Page): Promise<string[]> {
 /** Tabs until the element has the focus: what cannot be reached by keyboard fails here. */
 export async function tabTo(page: Page, selector: string): Promise<void> {
   for (let presses = 0; presses < 60; presses++) {
-    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) === true, selector)) return
+    if (await page.locator(selector).and(page.locator(':focus')).count()) return
     await page.keyboard.press('Tab')
   }
   throw new Error(`60 presses of Tab never reached ${selector}`)

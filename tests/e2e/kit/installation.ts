@@ -61,7 +61,10 @@ export class Installation {
   }
 }
 
-export function sample(name: 'call' | 'dialogue' | 'dictation'): { readonly path: string; readonly text: string } {
+export function sample(name: 'call' | 'dialogue' | 'dictation'): {
+  readonly path: string
+  readonly text: string
+} {
   const path = `${ROOT}models/embedded/samples/${name}.wav`
   // A dialogue's truth has one turn a line, with its speaker in front.
   const text = readFileSync(path.replace('.wav', '.txt'), 'utf8').replace(/^[A-Z]: /gm, '')

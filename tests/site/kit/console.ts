@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { ConsolePorts, ShellSlots } from '#control-plane/http/console/ports.ts'
 import { consoleRoutes } from '#control-plane/http/console/routes.ts'
 import { FakeApi } from './fake-api.ts'
@@ -68,9 +67,4 @@ function filled(shell: Response, slots: ShellSlots): ReadableStream<Uint8Array> 
 
 async function barePage(): Promise<string> {
   return '<title data-slot="title"></title><div data-slot="account"></div><main><div data-slot="main"></div></main>'
-}
-
-/** A shell of the built site. */
-export function builtShell(name: string): Promise<string> {
-  return readFile(new URL(`../../../dist/site/${name}.html`, import.meta.url), 'utf8')
 }

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { builtShell, type KitConsole, kitConsole } from './console.ts'
+import { type KitConsole, kitConsole } from './console.ts'
 
 /** The kit console and the built site on a real port of this machine. */
 export interface KitServer {
@@ -11,6 +11,9 @@ export interface KitServer {
   readonly console: KitConsole
   close(): Promise<void>
 }
+
+/** The built site by path. Read once, so that a build at the same time does not pull pages from under a test. */
+type Site = ReadonlyMap<string, Buffer<ArrayBuffer>>
 
 const SITE = fileURLToPath(new URL('../../../dist/site', import.meta.url))
 const TYPES: Readonly<Record<string, string>> = {
@@ -20,9 +23,13 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 export async function serveKit(): Promise<KitServer> {
-  const kit = kitConsole(() => Date.now(), builtShell)
+  const site = readSite()
+  const kit = kitConsole(
+    () => Date.now(),
+    async (name) => site.get(`/${name}.html`)?.toString() ?? '',
+  )
   const server = createServer((incoming, outgoing) => {
-    answer(kit, incoming, outgoing).catch((error: unknown) => {
+    answer(kit, site, incoming, outgoing).catch((error: unknown) => {
       if (!outgoing.headersSent) outgoing.writeHead(500)
       outgoing.end(String(error))
     })
@@ -41,13 +48,17 @@ export async function serveKit(): Promise<KitServer> {
   }
 }
 
-async function answer(kit: KitConsole, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function answer(
+  kit: KitConsole,
+  site: Site,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   const gone = new AbortController()
   outgoing.on('close', () => gone.abort())
-  const response = (await kit.fetch(asRequest(incoming, gone.signal))) ?? (await asset(incoming.url ?? '/'))
+  const response = (await kit.fetch(asRequest(incoming, gone.signal))) ?? asset(site, incoming.url ?? '/')
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
-  if (response.body === null) return void outgoing.end()
-  for await (const chunk of response.body) outgoing.write(chunk)
+  if (response.body !== null) for await (const chunk of response.body) outgoing.write(chunk)
   outgoing.end()
 }
 
@@ -62,14 +73,20 @@ function asRequest(incoming: IncomingMessage, signal: AbortSignal): Request {
   return new Request(url, { method: incoming.method ?? 'GET', headers, body, signal, duplex: 'half' })
 }
 
-async function asset(url: string): Promise<Response> {
-  const path = join(SITE, new URL(url, 'http://localhost').pathname)
-  try {
-    return new Response(await readFile(path), {
-      headers: { 'content-type': TYPES[extname(path)] ?? 'text/html' },
-    })
-  } catch {
-    // Not built, or not there.
-    return new Response('not found', { status: 404 })
-  }
+function asset(site: Site, url: string): Response {
+  const { pathname } = new URL(url, 'http://localhost')
+  const bytes = site.get(pathname)
+  if (bytes === undefined) return new Response('not found', { status: 404 })
+  return new Response(bytes, { headers: { 'content-type': TYPES[extname(pathname)] ?? 'text/html' } })
+}
+
+function readSite(): Site {
+  const files = readdirSync(SITE, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  if (files.length === 0) throw new Error(`${SITE} is empty: build first (npm run build)`)
+  return new Map(
+    files.map((entry) => {
+      const path = join(entry.parentPath, entry.name)
+      return [path.slice(SITE.length), readFileSync(path)]
+    }),
+  )
 }

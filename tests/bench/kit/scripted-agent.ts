@@ -1,0 +1,95 @@
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
+import { ENGINES } from '#engines/list.ts'
+import { type AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
+import { Joined } from '#protocol/api.ts'
+import type { BenchServer } from './bench-server.ts'
+
+const HEARTBEAT_MS = 10_000
+
+type Of<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Type }>
+
+/** An agent that speaks the wire and runs nothing: what a bench measures is the server alone. */
+export class ScriptedAgent {
+  readonly #socket: WebSocket
+  readonly #listeners = new Set<(message: ServerMessage) => void>()
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket
+    const heartbeat = setInterval(() => socket.send('ping'), HEARTBEAT_MS)
+    socket.on('close', () => clearInterval(heartbeat))
+    socket.on('message', (data) => {
+      if (String(data) === 'pong') return
+      const message = ServerMessage.parse(JSON.parse(String(data)))
+      for (const listener of [...this.#listeners]) listener(message)
+    })
+  }
+
+  static async join({ host, client }: BenchServer, slots: number): Promise<ScriptedAgent> {
+    const { token } = await client.createJoinToken()
+    const answer = await fetch(`${host.address}/agent/v1/join`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'bench' }),
+    })
+    const { credential } = Joined.parse(await answer.json())
+    const url = `${host.address.replace('http', 'ws')}/agent/v1/connect`
+    const socket = new WebSocket(url, { headers: { authorization: `Bearer ${credential}` } })
+    await once(socket, 'open')
+    const agent = new ScriptedAgent(socket)
+    const welcome = agent.next('agent.welcome', () => true)
+    const protocol = { min: 1, max: 1 }
+    agent.send({
+      type: 'agent.hello',
+      protocol,
+      version: 'bench',
+      platform: 'bench',
+      slots,
+      engines: announced(slots),
+      running: [],
+    })
+    await welcome
+    return agent
+  }
+
+  send(message: AgentMessage): void {
+    this.#socket.send(JSON.stringify(message))
+  }
+
+  next<Type extends ServerMessage['type']>(
+    type: Type,
+    fits: (message: Of<Type>) => boolean,
+  ): Promise<Of<Type>> {
+    return new Promise((resolve) => {
+      const listener = (message: ServerMessage) => {
+        // The type was compared, so the message is of it.
+        if (message.type !== type || !fits(message as Of<Type>)) return
+        this.#listeners.delete(listener)
+        resolve(message as Of<Type>)
+      }
+      this.#listeners.add(listener)
+    })
+  }
+
+  close(): void {
+    this.#socket.close()
+  }
+}
+
+function announced(slots: number): Extract<AgentMessage, { type: 'agent.hello' }>['engines'] {
+  return ENGINES.map(({ manifest }) => ({
+    manifest,
+    device: 'cpu',
+    slots,
+    models: manifest.needs_model ? [model(manifest.id)] : [],
+  }))
+}
+
+function model(engineId: string) {
+  // An engine id has the form of a model id.
+  const id = `bench-${engineId}` as Extract<
+    AgentMessage,
+    { type: 'agent.hello' }
+  >['engines'][0]['models'][0]['id']
+  return { id, runtime_model_id: id, languages: null, word_timestamps: true, embedded: false, loaded: true }
+}

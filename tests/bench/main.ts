@@ -1,0 +1,44 @@
+import { cpus, loadavg } from 'node:os'
+import type { Bench, Figure } from './bench.ts'
+
+/** `npm run bench -- NAME... [--json]`: measures; no name: all. One line a figure; targets that are missed are marked. */
+const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  submit: () => import('./submit.ts'),
+  fanout: () => import('./fanout.ts'),
+  upload: () => import('./upload.ts'),
+  ctc: () => import('./ctc.ts'),
+  prepare: () => import('./prepare.ts'),
+  wer: () => import('./wer.ts'),
+}
+
+const parameters = process.argv.slice(2)
+const isJson = parameters.includes('--json')
+const names = parameters.filter((parameter) => parameter !== '--json')
+const unknown = names.filter((name) => BENCHES[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`bench: there is no ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`)
+  process.exit(2)
+}
+
+for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
+  const load = BENCHES[name]
+  if (load === undefined) continue
+  const { bench } = await load()
+  const before = loadavg()[0] ?? 0
+  if (!isJson) {
+    const shared = `${cpus().length} cores, load ${before.toFixed(1)} before it began`
+    console.log(`${bench.name} (${shared})`)
+  }
+  await bench.run(print)
+}
+
+function print(figure: Figure): void {
+  if (isJson) {
+    console.log(JSON.stringify(figure))
+    return
+  }
+  const value = Number.isInteger(figure.value) ? String(figure.value) : figure.value.toPrecision(4)
+  const target =
+    figure.target === null ? '' : `  target ${figure.target}${figure.ok === false ? '  MISSED' : ''}`
+  console.log(`  ${figure.case}: ${figure.figure} ${value} ${figure.unit}${target}`)
+}
