@@ -20,7 +20,10 @@ export async function runAgentProcess(argv: readonly string[], engines: EngineLi
     process.on('disconnect', () =>
       agent.drain('the parent process ended', Math.min(config.drainTimeoutMs, ORPHAN_DRAIN_MS)),
     )
-    void agent.ready.then(() => process.send?.({ type: 'ready' }))
+    void agent.ready.then(() => {
+      agent.warm()
+      process.send?.({ type: 'ready' })
+    })
     const { exitCode } = await agent.ended
     process.exit(exitCode)
   } catch (error) {

@@ -28,6 +28,8 @@ export interface RunningAgent {
   /** Resolves at the first welcome; never, when the agent ends before. */
   readonly ready: Promise<void>
   readonly ended: Promise<AgentEnd>
+  /** Starts the engines' children now, so that a first task does not wait for a process. */
+  warm(): void
   /** Ends it in order; a second call hands back what still runs. */
   drain(reason: string, limitMs?: number): void
   /** Ends it now: children are killed, unanswered results stay on disk. */
@@ -104,6 +106,10 @@ class Agent implements RunningAgent {
   drain(reason: string, limitMs = this.#parts.config.drainTimeoutMs): void {
     this.#parts.log('agent.drain', { reason })
     this.#loop.dispatch({ type: 'drain.requested', reason, limitMs })
+  }
+
+  warm(): void {
+    this.#hosts.warm(this.#parts.engines.entries.map(({ manifest }) => manifest.id))
   }
 
   stop(): Promise<AgentEnd> {

@@ -7,7 +7,7 @@ import type { Log } from './log.ts'
 import type { Report } from './progress.ts'
 
 /**
- * The agent's side of one engine child: forks it at the first task, keeps it with its loaded model, and kills it when it
+ * The agent's side of one engine child: forks it ahead of or at the first task, keeps it with its loaded model, and kills it when it
  * must go. One task at a time. A crash costs one task; the next gets a fresh child.
  */
 export interface HostOptions {
@@ -57,7 +57,7 @@ export class EngineHost {
     try {
       const answer = await new Promise<RunAnswer>((resolve) => {
         this.#run = { answer: resolve, onReport }
-        this.#child ??= this.#fork()
+        this.start()
         this.#tell(order)
       })
       return signal.aborted ? { ok: false, error: abortError(signal) } : answer
@@ -66,6 +66,11 @@ export class EngineHost {
       clearTimeout(grace)
       signal.removeEventListener('abort', stop)
     }
+  }
+
+  /** Starts the child ahead of its first task. */
+  start(): void {
+    this.#child ??= this.#fork()
   }
 
   /** Kills the child; resolves when it is gone. */

@@ -37,6 +37,11 @@ export class EngineHosts {
     return lane.host
   }
 
+  /** Starts a child of each engine, so that the first task does not wait for a process. */
+  warm(engineIds: readonly string[]): void {
+    for (const engineId of engineIds) this.idle(engineId, null).start()
+  }
+
   loadedModels(): ReadonlySet<string> {
     const ids = [...this.#lanes.values()]
       .flat()

@@ -1,5 +1,5 @@
 import type { LiveJob } from '#protocol/events.ts'
-import type { StageView } from '#protocol/job.ts'
+import type { JobView, StageView } from '#protocol/job.ts'
 import { cut, cutStart, duration, pad, printable } from './text.ts'
 
 /** A live job as lines of a terminal: a bar a stage, and the newest text. Pure: a job and a width in, lines out. */
@@ -11,9 +11,9 @@ export function renderBars(label: string, live: LiveJob, columns: number): strin
   const stages = job.stages.map(
     (stage, index) => `  ${pad(names[index] ?? '', nameColumns)}  ${stageLine(stage)}`,
   )
-  const waiting = job.why === null ? [] : [`  ${job.why}`]
+  const why = ownReason(job)
   const text = partial === null ? [] : [`  ${cutStart(printable(partial.text), columns - 3)}`]
-  return [`${label}${length}`, ...stages, ...waiting, ...text].map((line) =>
+  return [`${label}${length}`, ...stages, ...(why === null ? [] : [`  ${why}`]), ...text].map((line) =>
     cut(printable(line), columns - 1),
   )
 }
@@ -31,6 +31,11 @@ export function renderCompact(label: string, { job }: LiveJob, columns: number):
 export function stageName(stage: StageView): string {
   const channel = /\.ch(\d+)$/.exec(stage.task_id)?.[1]
   return channel === undefined ? stage.stage : `${stage.stage} ${channel}`
+}
+
+/** What the job waits for, where no stage says it already. */
+export function ownReason(job: JobView): string | null {
+  return job.stages.some((stage) => stage.why === job.why) ? null : job.why
 }
 
 /** `queued, no agent is there`; the reason may be just that it is queued. */

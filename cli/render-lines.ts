@@ -1,6 +1,6 @@
 import type { LiveJob } from '#protocol/events.ts'
 import type { StageView } from '#protocol/job.ts'
-import { stageName, waiting } from './render-bars.ts'
+import { ownReason, stageName, waiting } from './render-bars.ts'
 import { duration, printable } from './text.ts'
 
 /** Percentages of one stage are worth a new line this far apart. */
@@ -15,7 +15,8 @@ export function renderLines(before: LiveJob | null, after: LiveJob): string[] {
     const old = before?.job.stages.find((each) => each.task_id === stage.task_id)
     return stageChange(old, stage)
   })
-  if (after.job.why !== null && after.job.why !== before?.job.why) lines.push(`waits: ${after.job.why}`)
+  const why = ownReason(after.job)
+  if (why !== null && why !== before?.job.why) lines.push(why)
   const text = newText(before, after)
   if (text !== '') lines.push(`text: ${text}`)
   return lines.map(printable)

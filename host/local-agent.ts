@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { moveCredential } from './agent-credential.ts'
 import type { DataFolder } from './data-folder.ts'
 import { endProcess, identify, type ProcessIdentity } from './processes.ts'
 
@@ -42,6 +43,7 @@ export function startLocalAgent(options: LocalAgentOptions): LocalAgent {
   ready.promise.catch(() => undefined) // who does not await it still sees the log
   let child: ChildProcess | null = null
 
+  moveCredential(options.folder.agentPath, options.server)
   const supervised = supervise()
 
   return {

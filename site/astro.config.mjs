@@ -8,6 +8,6 @@ export default defineConfig({
   // `file`: the Worker asks for /jobs. `never`: the console's policy forbids inline styles.
   build: { format: 'file', inlineStylesheets: 'never' },
   // Small scripts would be inlined, which the policy forbids as well.
-  vite: { build: { assetsInlineLimit: 0 } },
+  vite: { cacheDir: '../node_modules/.vite', build: { assetsInlineLimit: 0 } },
   devToolbar: { enabled: false },
 })

@@ -7,7 +7,6 @@ export interface SocketIdentity {
   readonly name: string
   readonly sessionId: string
   readonly connectedAtMs: number
-  readonly connectedAtMs: number
 }
 
 export function identityOf(socket: WebSocket): SocketIdentity {

@@ -16,6 +16,9 @@ import { Loop } from './loop.ts'
 import { Records } from './records.ts'
 import { frame, Subscribers } from './subscribers.ts'
 
+/** The index row of the log's first fact. Later ones may be under way by then, when an agent was fast. */
+const CREATED_ROW = 'index:1'
+
 /** What a reader of a job's transcript needs: the view, and where the merged transcript lies. */
 export interface JobReading {
   readonly view: JobView
@@ -41,10 +44,9 @@ export class Job extends DurableObject<Bindings> {
   /** Answers when the job's row in D1 is durable; null when it could not be written, which the outbox goes on trying. */
   async create(spec: JobSpec): Promise<JobView | null> {
     this.#loop.handle({ type: 'create', spec })
-    await this.#loop.settled('index:')
+    await this.#loop.settled(CREATED_ROW)
     const { job, live, outbox } = this.#loop.state
-    const isUnsaved = [...outbox.keys()].some((id) => id.startsWith('index:'))
-    return job === null || isUnsaved ? null : jobView(job, live)
+    return job === null || outbox.has(CREATED_ROW) ? null : jobView(job, live)
   }
 
   /** What the registry and the edge engine tell. Never creates a job: an unknown one answers `gone`. */

@@ -206,12 +206,13 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   async #performTracked(id: string, effect: TrackedEffect): Promise<RegistryInput> {
-    const { jobId, type, ...rest } = effect
-    // `type` and `rest` belong together: they were one effect.
-    const input = { type: type === 'job.started' ? 'task.started' : 'task.lost', ...rest } as Parameters<
-      DurableObjectStub<import('./job.ts').Job>['tell']
-    >[0]
-    return { type: 'effect.answered', id, answer: await this.#job(jobId).tell(input) }
+    const { jobId, ...told } = effect
+    const job = this.#job(jobId)
+    const answer =
+      told.type === 'job.started'
+        ? await job.tell({ ...told, type: 'task.started' })
+        : await job.tell({ ...told, type: 'task.lost' })
+    return { type: 'effect.answered', id, answer }
   }
 
   async #forwardResult(

@@ -15,7 +15,7 @@ export const HEAD_BYTES = 4096
 
 /** A playlist names other files and addresses: opening one would read what the caller may not. */
 const PLAYLIST =
-  /^(\uFEFF)?\s*(#EXTM3U|#EXTINF|\[playlist\]|ffconcat|concat:|v=0\r?\no=|<(\?xml[^>]*\?>\s*<)?(MPD|smil|playlist|asx)\b)/i
+  /^(\xef\xbb\xbf)?\s*(#EXTM3U|#EXTINF|\[playlist\]|ffconcat|concat:|v=0\r?\no=|<(\?xml[^>]*\?>\s*<)?(MPD|smil|playlist|asx)\b)/i
 
 const MAGIC: readonly { readonly bytes: readonly number[]; readonly what: string }[] = [
   { bytes: [0x89, 0x50, 0x4e, 0x47], what: 'a PNG image' },
@@ -44,8 +44,8 @@ const RAW_NAME = /\.(s16|s16le|pcm|raw)$/i
 export function fileKind(head: Uint8Array, fileName: string | null): FileKind {
   if (head.length === 0) return { type: 'empty' }
   if (isWav(head)) return { type: 'wav' }
-  const text = textOf(head)
-  if (text !== null) return PLAYLIST.test(text) ? { type: 'playlist' } : { type: 'not_audio', what: 'text' }
+  if (PLAYLIST.test(latin1(head))) return { type: 'playlist' }
+  if (isText(head)) return { type: 'not_audio', what: 'text' }
   const known = MAGIC.find((magic) => magic.bytes.every((byte, index) => head[index] === byte))
   if (known !== undefined) return { type: 'not_audio', what: known.what }
   if (fileName !== null && RAW_NAME.test(fileName) && !isContainer(head)) return { type: 'raw' }
@@ -53,19 +53,25 @@ export function fileKind(head: Uint8Array, fileName: string | null): FileKind {
 }
 
 function isContainer(head: Uint8Array): boolean {
-  const start = String.fromCharCode(...head.subarray(0, 12))
+  const start = latin1(head.subarray(0, 12))
   return CONTAINERS.some((magic) => start.startsWith(magic)) || start.slice(4, 8) === 'ftyp'
 }
 
-/** The head as text, or null where it has bytes that no text has. A character cut at the end of the head is allowed. */
-function textOf(head: Uint8Array): string | null {
+/** A character a byte. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
+
+/** No byte that no text has, and UTF-8; a character cut at the end of the head is allowed. */
+function isText(head: Uint8Array): boolean {
   for (const byte of head) {
-    if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27) || byte === 127) return null
+    if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27) || byte === 127) return false
   }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    return true
   } catch {
     // Not UTF-8: bytes above 127 without order are sound or an image, not text.
-    return null
+    return false
   }
 }

@@ -17,6 +17,9 @@ type NodeAv = typeof import('node-av/api')
 /** The optional package, or null where it is not installed or has no binary for this machine. */
 export async function loadNodeAv(): Promise<NodeAv | null> {
   try {
+    const { AV_LOG_QUIET, Log } = await import('node-av')
+    // FFmpeg writes what it thinks of a file to stderr; what matters comes as an error here.
+    Log.setLevel(AV_LOG_QUIET)
     return await import('node-av/api')
   } catch {
     // Not installed, or no binary for this platform: the caller then says what to install.

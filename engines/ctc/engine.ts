@@ -1,7 +1,5 @@
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { SpeechRegion } from '#protocol/audio.ts'
 import { speaks } from '#protocol/language.ts'
 import type { TranscribeSummary } from '#protocol/task.ts'
@@ -79,6 +77,7 @@ function percentOf(seconds: number, audio: { start: number; end: number }): numb
 
 /** The lines of `speech.jsonl`, one at a time. */
 async function* readRegions(path: string): AsyncGenerator<SpeechRegion> {
-  const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
-  for await (const line of lines) if (line !== '') yield SpeechRegion.parse(JSON.parse(line))
+  await using file = await open(path)
+  for await (const line of file.readLines({ autoClose: false }))
+    if (line !== '') yield SpeechRegion.parse(JSON.parse(line))
 }

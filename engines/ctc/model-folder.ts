@@ -87,7 +87,11 @@ async function readNeeded(files: ModelFiles, name: string): Promise<string> {
 }
 
 function readOptional(files: ModelFiles, name: string): Promise<string | null> {
-  return readFile(join(files.folder, name), 'utf8').catch(ifMissing)
+  return readFile(join(files.folder, name), 'utf8')
+    .catch(ifMissing)
+    .catch((error: unknown) => {
+      throw invalidModel(files, name, `cannot be read: ${messageOf(error)}`, error)
+    })
 }
 
 function ifMissing(error: unknown): null {

@@ -32,6 +32,18 @@ describe('[A14] a crash costs one task', () => {
     expect(pidsOf(agent)).toHaveLength(1)
   })
 
+  it('[A28] a warmed engine runs the first task in the child that was there before it', async () => {
+    const plane = await aControlPlane()
+    const agent = await anAgent(plane)
+    const link = await plane.link()
+    agent.warm()
+    const warmed = pidsOf(agent)
+    await run(plane, link)
+    await link.next('task.result')
+    expect(warmed.length).toBeGreaterThan(0)
+    expect(pidsOf(agent)).toEqual(warmed)
+  })
+
   it('two slots run two tasks of one engine in two children', async () => {
     const plane = await aControlPlane()
     const agent = await anAgent(plane, { slots: 2 })

@@ -129,10 +129,10 @@ test('[U1] [U19] recordings are dropped on the page, several at once, whatever t
   const bytes = readFileSync(`${SAMPLES}dictation.wav`)
   await dropFiles(page, [
     { name: HOSTILE, bytes },
-    { name: 'second.wav', bytes },
+    { name: 'zweite Aufnahme 日本語.wav', bytes },
   ])
   await page.waitForSelector('.uploads li:nth-child(2) a')
-  expect(await page.locator('.upload-name').allInnerTexts()).toEqual([HOSTILE, 'second.wav'])
+  expect(await page.locator('.upload-name').allInnerTexts()).toEqual([HOSTILE, 'zweite Aufnahme 日本語.wav'])
   await page.locator('.uploads li:first-child a').click()
   await page.waitForURL('**/jobs/job_*')
   expect(await page.locator('h1').innerText()).toBe(HOSTILE)
@@ -191,7 +191,7 @@ test('[U7] a form on another site cannot delete a job', async () => {
 test('a job is deleted by keyboard, after a question that Escape closes', async () => {
   const { page } = visitor
   await page.goto(`${server.url}/jobs?status=completed`)
-  await page.locator('.list .name a', { hasText: 'second.wav' }).click()
+  await page.locator('.list .name a', { hasText: 'zweite Aufnahme 日本語.wav' }).click()
   await page.waitForURL('**/jobs/job_*')
   const address = page.url()
   await transcriptOf(page)

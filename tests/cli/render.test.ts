@@ -77,6 +77,16 @@ test('[CLI15] a job: name and length, stages under each other, the newest text l
   ).toBe(`${bar(50)}  50 %  a.wav  transcribe`)
 })
 
+test('[CLI15] a reason that a stage gives already is not said twice', () => {
+  const why = 'no agent is there'
+  const alone = live({ stages: [aStage('prepare')], why })
+  const both = live({ stages: [aStage('prepare', { status: 'ready', why })], why })
+  expect(renderBars('a.wav', alone, 80).filter((line) => line.includes(why))).toEqual([`  ${why}`])
+  expect(renderBars('a.wav', both, 80).filter((line) => line.includes(why))).toHaveLength(1)
+  expect(renderLines(null, alone)).toEqual([why])
+  expect(renderLines(null, both)).toEqual([`prepare: queued, ${why}`])
+})
+
 test('[CLI16] plain lines: what changed, each once', () => {
   const events: JobEvent[] = [
     snapshot(aJob({ stages: [aStage('prepare'), aStage('transcribe')] })),

@@ -194,6 +194,7 @@ describe('file kind', () => {
     ['\xff\xd8\xff\xe0\0', 'song.mp3', 'not_audio'],
     ['#EXTM3U\n#EXT-X-VERSION:3\nfile:///etc/passwd\n', 'song.mp3', 'playlist'],
     ['\n#EXTM3U\n', null, 'playlist'],
+    ['\xef\xbb\xbf#EXTM3U\n\0\0', 'x.mp3', 'playlist'],
     ['ffconcat version 1.0\nfile a.wav\n', null, 'playlist'],
     ['concat:a.mp3|b.mp3', 'x.mp3', 'playlist'],
     ['<?xml version="1.0"?>\n<MPD type="static">', null, 'playlist'],

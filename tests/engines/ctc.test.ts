@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import ctc from '#engines/ctc/engine.ts'
 import { loadModel } from '#engines/ctc/model-folder.ts'
+import { SampleReader } from '#engines/ctc/sample-reader.ts'
 import { transcription } from '#engines/ctc/transcription.ts'
 import type { Word } from '#protocol/transcript.ts'
 import { runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
@@ -104,6 +105,24 @@ describe('ctc on tone speech', () => {
       for await (const advance of transcription(plain, audio, regionsOf(0, seconds), options))
         words.push(...advance.segments.flatMap((segment) => segment.words))
       expect(words).toEqual(whole.flatMap((segment) => segment.words))
+    }
+  })
+
+  it('[C5] a window’s frames are those of the whole, to the last digits of a float', async () => {
+    await transcribe([{ silence: 0.31 }, 'the cat sat', { noise: 0.5 }])
+    await using reader = await SampleReader.open(folder.join(`run-${runs}`, 'audio.s16'))
+    const frames = 80
+    const whole = await plain.acoustic.logProbs(reader, { from: 0, to: frames })
+    for (const size of [1, 7, 33]) {
+      for (let from = 0; from < frames; from += size) {
+        const to = Math.min(frames, from + size)
+        const part = await plain.acoustic.logProbs(reader, { from, to })
+        const truth = whole.subarray((from * whole.length) / frames, (to * whole.length) / frames)
+        expect(part).toHaveLength(truth.length)
+        expect(Math.max(...part.map((value, index) => Math.abs(value - (truth[index] ?? 0))))).toBeLessThan(
+          1e-4,
+        )
+      }
     }
   })
 

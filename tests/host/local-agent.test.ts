@@ -1,8 +1,9 @@
-import { mkdtempSync, openSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { moveCredential } from '#host/agent-credential.ts'
 import { describeDataFolder } from '#host/data-folder.ts'
 import { type LocalAgent, startLocalAgent } from '#host/local-agent.ts'
 import { isRunning, type ProcessIdentity } from '#host/processes.ts'
@@ -58,4 +59,21 @@ test('[H6] one that ends three times before it is ready is reported', async () =
   await expect(start('dies').agent.ready).rejects.toThrow(
     'the local agent ended 3 times before it was ready (exit 7)',
   )
+})
+
+test('[H7] the agent stays the same one when its server comes back at another address', () => {
+  agent = null
+  mkdirSync(join(path, 'agent'))
+  const file = join(path, 'agent/credential.json')
+  moveCredential(join(path, 'agent'), 'http://127.0.0.1:2') // nobody joined yet: nothing to move
+  writeFileSync(file, JSON.stringify({ server: 'http://127.0.0.1:1', agent_id: 'a', credential: 'da_x' }), {
+    mode: 0o600,
+  })
+  moveCredential(join(path, 'agent'), 'http://127.0.0.1:2')
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
+    server: 'http://127.0.0.1:2',
+    agent_id: 'a',
+    credential: 'da_x',
+  })
+  expect(statSync(file).mode & 0o777).toBe(0o600)
 })

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Remakes the embedded model from nothing: sentences, speech, training, language model, export, evaluation, samples.
+# Remakes the embedded model from nothing: sentences, speech, language model, samples, training, evaluation, export.
 # Usage: run.sh [WORK_FOLDER] [train.py options]; default work folder: $DALSTON_EMBEDDED_WORK, or one in the system's
 # temporary folder. A second run goes on where the first stopped; remove the work folder to begin again.
 set -eu

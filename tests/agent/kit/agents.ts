@@ -57,6 +57,7 @@ export async function anAgent(
   return {
     ready: agent.ready,
     ended: agent.ended,
+    warm: () => agent.warm(),
     drain: (reason, limitMs) => agent.drain(reason, limitMs),
     stop: () => agent.stop(),
     dataFolder,

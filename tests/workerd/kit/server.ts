@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { resolve } from 'node:path'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { createTestHarness } from 'wrangler'
 import type { Bindings } from '#control-plane/env.ts'
 import { KEY_RANDOM_BYTES, newKey } from '#protocol/key.ts'
@@ -14,12 +16,28 @@ export async function startServer() {
   const key = newKey('dk', randomBytes(KEY_RANDOM_BYTES))
   const tokenSecret = randomBytes(24).toString('hex')
   const secrets = { ADMIN_KEY: key, TOKEN_SECRET: tokenSecret }
+  // The runtime keeps its state under TMPDIR: in a folder of its own it can be looked at from outside, and removed.
+  const folder = mkdtempSync(join(tmpdir(), 'dalston-workerd-'))
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = folder
   const harness = createTestHarness({ root: ROOT, workers: [{ configPath: 'wrangler.toml', secrets }] })
   const { url } = await harness.listen()
+  if (before === undefined) delete process.env.TMPDIR
+  else process.env.TMPDIR = before
   const worker = harness.getWorker<Bindings>()
   await worker.applyD1Migrations('DB')
   const env = await worker.getEnv()
-  return { url, key, tokenSecret, harness, worker, env, close: () => harness.close() }
+  const close = async () => {
+    await harness.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { url, key, tokenSecret, harness, worker, env, folder, close }
+}
+
+/** The files in which R2 keeps bytes, those of unfinished multipart uploads too, which no call lists. */
+export function storedFiles(server: Server): string[] {
+  const paths = readdirSync(server.folder, { recursive: true }).map(String)
+  return paths.filter((path) => /[/\\]r2[/\\].*[/\\]blobs[/\\]/.test(path))
 }
 
 /** A key of another tenant, written where a first key of an installation would be. */
