@@ -49,7 +49,9 @@ export function sentenceOf(error: unknown): string {
   if (error instanceof DalstonProblem) {
     const hints = [
       ...(error.code === 'unauthorized' ? ['set DALSTON_API_KEY to a key of that server'] : []),
-      ...(error.problem.running_engines ?? []).map((engine) => `${engine.engine_id}: ${engine.reason}`),
+      ...(error.problem.running_engines ?? [])
+        .filter((engine) => !error.message.includes(engine.reason))
+        .map((engine) => `${engine.engine_id}: ${engine.reason}`),
       ...(error.problem.catalog_alternatives ?? []).map((alternative) => `try: ${alternative.command}`),
     ]
     return [`${error.message} (${error.code}, request ${error.requestId})`, ...hints].join('\n  ')

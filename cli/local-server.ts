@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Dalston } from '#client/dalston.ts'
+import { openDataFolder } from '#host/data-folder.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { aborted, type Interrupts } from './interrupts.ts'
 
@@ -22,8 +23,7 @@ export async function startLocalServer(
 ): Promise<LocalServer | null> {
   // Only commands that start a server pay for loading one.
   const { startHost } = await import('#host/host.ts')
-  mkdirSync(dataPath, { recursive: true, mode: 0o700 })
-  const logPath = join(dataPath, 'server.log')
+  const logPath = join(openDataFolder(dataPath).path, 'server.log')
   const logFd = openSync(logPath, 'w', 0o600)
   try {
     const host = await startHost({ dataPath, host: '127.0.0.1', port: 0, agent: true, logFd })

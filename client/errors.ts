@@ -50,7 +50,9 @@ export class DalstonUnreadable extends Error {
 }
 
 function sentence(problem: Problem): string {
-  const fields = (problem.errors ?? []).map((error) => `${error.pointer}: ${error.detail}`)
+  const fields = (problem.errors ?? [])
+    .filter((error) => !problem.detail.includes(error.detail))
+    .map((error) => `${error.pointer}: ${error.detail}`)
   return [problem.detail, ...fields].join('; ')
 }
 

@@ -7,10 +7,11 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { KEY_RANDOM_BYTES, keyPrefix, newKey } from '#protocol/key.ts'
 import { HostError, systemCode } from './host-error.ts'
 
@@ -37,7 +38,7 @@ export function defaultDataPath(environment: Environment): string {
 /** Opens the folder, making it where it is missing. @throws HostError when it cannot be written. */
 export function openDataFolder(path: string): DataFolder {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     throw new HostError(
@@ -46,6 +47,14 @@ export function openDataFolder(path: string): DataFolder {
     )
   }
   return describeDataFolder(realpathSync(path))
+}
+
+/** One level after the other: Node's own recursive mkdir never returns where the system refuses with ENOENT (below /proc). */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  const parent = dirname(path)
+  if (statSync(parent, { throwIfNoEntry: false }) === undefined && parent !== path) makeFolder(parent)
+  mkdirSync(path, { mode: 0o700 })
 }
 
 export function describeDataFolder(path: string): DataFolder {

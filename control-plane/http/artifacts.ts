@@ -15,7 +15,11 @@ const Parts = z.strictObject({
   parts: z
     .array(z.strictObject({ part: z.int().min(1).max(10_000), etag: z.string().min(1).max(200) }))
     .min(1)
-    .max(10_000),
+    .max(10_000)
+    .refine(
+      (parts) => new Set(parts.map(({ part }) => part)).size === parts.length,
+      'expected each part once',
+    ),
 })
 
 export async function read(context: TaskContext): Promise<Response> {

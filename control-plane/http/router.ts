@@ -89,9 +89,12 @@ function asProblem(error: unknown, requestId: string, url: URL): ProblemError {
   )
 }
 
-/** The database or an object is away or overloaded: the same request may succeed a little later. */
+/**
+ * The database, the storage or an object is away or overloaded: the same request may succeed a little later. R2 says so
+ * by the code at the end of its message: 10001 internal error, 10043 service unavailable.
+ */
 function isPassing(error: unknown): boolean {
-  if (/^D1_/.test(exactMessage(error))) return true
+  if (/^D1_|\((10001|10043)\)$/.test(exactMessage(error))) return true
   return error instanceof Error && ('retryable' in error || 'overloaded' in error)
 }
 

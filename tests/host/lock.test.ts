@@ -89,6 +89,15 @@ test('[H3] a folder that cannot be written is one sentence', () => {
   )
 })
 
+test.runIf(process.platform === 'linux')(
+  '[H3] also where the system says that the parent is not there',
+  () => {
+    expect(() => openDataFolder('/proc/nope/data')).toThrow(
+      'The data folder /proc/nope/data cannot be written (ENOENT)',
+    )
+  },
+)
+
 test('[H4] a stale lock is taken over, and what its server left running is ended', async () => {
   const orphan = sleeper()
   leave({ children: [orphan] })

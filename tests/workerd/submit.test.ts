@@ -275,9 +275,9 @@ describe('without an agent', () => {
     const engines = [anEngine('prepare'), anEngine('ctc', { models: [aModel(), real] as never })]
     const joined = await joinAgent(server, 'box', 'better')
     const box = await ScriptedAgent.connect(server, { joined, engines })
-    await submitted(server, { pool: 'better' })
-    await box.run('prepare')
-    expect(await box.next('task.offer')).toMatchObject({ stage: 'transcribe', model_id: 'real-en' })
+    const { id } = await submitted(server, { pool: 'better' })
+    await box.run(id, 'prepare')
+    expect(await box.about('task.offer', `${id}.transcribe`)).toMatchObject({ model_id: 'real-en' })
     await box.leave()
   })
 })

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws'
 import { AgentMessage, CLOSE_CODES, ServerMessage } from '#protocol/agent-messages.ts'
 import { CreatedJoinToken, Joined } from '#protocol/api.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
+import type { JobId } from '#protocol/ids.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import { Inbox } from '#tests/agent/kit/inbox.ts'
@@ -39,6 +40,7 @@ export class ScriptedAgent {
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>
   readonly #socket: WebSocket
   readonly #server: Server
+  readonly #pongs = new Inbox<'pong'>()
   #n = 0
 
   private constructor(server: Server, joined: Joined, socket: WebSocket) {
@@ -46,7 +48,8 @@ export class ScriptedAgent {
     this.#server = server
     this.#socket = socket
     socket.on('message', (data) => {
-      if (String(data) !== 'pong') this.inbox.put(ServerMessage.parse(JSON.parse(String(data))))
+      if (String(data) === 'pong') this.#pongs.put('pong')
+      else this.inbox.put(ServerMessage.parse(JSON.parse(String(data))))
     })
     this.closed = new Promise((resolve) => {
       socket.once('close', (code, reason) => resolve({ code, reason: String(reason) }))
@@ -92,14 +95,27 @@ export class ScriptedAgent {
     return this.inbox.take(type, (message) => message.type === type) as Promise<Message<Type>>
   }
 
-  /** Takes the offer of a stage: what the agent was granted. */
-  async accept(stage: Stage): Promise<Granted> {
-    const isOffer = (message: ServerMessage) => message.type === 'task.offer' && message.stage === stage
-    const offer = (await this.inbox.take(`offer of ${stage}`, isOffer)) as Message<'task.offer'>
-    const { task_id, fence } = offer
-    this.send({ type: 'task.accept', task_id, fence })
-    const isGrant = (message: ServerMessage) => message.type === 'task.granted' && message.task_id === task_id
-    return (await this.inbox.take(`grant of ${task_id}`, isGrant)) as Granted
+  pong(): Promise<'pong'> {
+    return this.#pongs.take('pong', () => true)
+  }
+
+  /** Takes the offer of a job's stage: what the agent was granted. */
+  async accept(jobId: JobId, stage: Stage): Promise<Granted> {
+    const taskId = `${jobId}.${stage}`
+    const offer = await this.about('task.offer', taskId)
+    this.send({ type: 'task.accept', task_id: offer.task_id, fence: offer.fence })
+    return this.about('task.granted', taskId)
+  }
+
+  /** The next message of a type about one task. */
+  about<Type extends 'task.offer' | 'task.granted' | 'task.cancel' | 'task.ack'>(
+    type: Type,
+    taskId: string,
+  ): Promise<Message<Type>> {
+    const isIt = (message: ServerMessage) =>
+      message.type === type && 'task_id' in message && message.task_id === taskId
+    // The test above lets only that type through.
+    return this.inbox.take(`${type} of ${taskId}`, isIt) as Promise<Message<Type>>
   }
 
   start({ task_id, fence }: Grant): void {
@@ -128,14 +144,12 @@ export class ScriptedAgent {
   /** Sends a result and awaits the Job's answer. */
   async result({ task_id, fence }: Grant, outcome: TaskOutcome): Promise<Message<'task.ack'>['answer']> {
     this.send({ type: 'task.result', task_id, fence, outcome })
-    const isAck = (message: ServerMessage) =>
-      message.type === 'task.ack' && message.task_id === task_id && message.fence === fence
-    return ((await this.inbox.take(`ack of ${task_id}`, isAck)) as Message<'task.ack'>).answer
+    return (await this.about('task.ack', task_id)).answer
   }
 
   /** Does a stage from offer to ack. `lines` is what the transcriber writes. */
-  async run(stage: 'prepare' | 'transcribe', lines = ''): Promise<Granted> {
-    const grant = await this.accept(stage)
+  async run(jobId: JobId, stage: 'prepare' | 'transcribe', lines = ''): Promise<Granted> {
+    const grant = await this.accept(jobId, stage)
     this.start(grant)
     const name = stage === 'prepare' ? 'audio.s16' : 'transcript.jsonl'
     const artifact = await this.upload(grant, name, stage === 'prepare' ? new Uint8Array(64) : lines)

@@ -7,7 +7,7 @@ export function anEngine(id: 'prepare' | 'ctc', changes: Partial<AnnouncedEngine
   return AnnouncedEngine.parse({
     manifest,
     device: 'cpu',
-    slots: 4,
+    slots: 1000,
     models: id === 'ctc' ? [aModel()] : [],
     ...changes,
   })

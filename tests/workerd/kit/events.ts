@@ -21,6 +21,7 @@ export class EventReader {
     this.response = response
     this.#abort = abort
     this.ended = this.#read()
+    this.ended.catch(() => undefined) // a test that failed before it awaited this has said why
   }
 
   static async open(server: Server, jobId: string, lastEventId?: number): Promise<EventReader> {
