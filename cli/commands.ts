@@ -8,6 +8,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   models: () => import('./models.ts'),
   agents: () => import('./agents.ts'),
   agent: () => import('./agent.ts'),
+  keys: () => import('./keys.ts'),
   serve: () => import('./serve.ts'),
   demo: () => import('./demo.ts'),
   version: () => import('./version.ts'),

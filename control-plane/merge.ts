@@ -4,7 +4,7 @@ import { type MergeCounts, mergeSegment, mergeSummary, NOTHING_MERGED } from '#c
 import { jobIdOf } from '#protocol/ids.ts'
 import type { TaskError, TaskOutcome } from '#protocol/task.ts'
 import { readSegments, UnreadableArtifact } from '#store/artifacts.ts'
-import { isBuried } from '#store/jobs.ts'
+import { dropLateObject } from '#store/late-object.ts'
 import { PartWriter } from '#store/part-writer.ts'
 import { exactMessage, logError } from './access/log.ts'
 import type { Bindings } from './env.ts'
@@ -27,8 +27,7 @@ export class Merge extends WorkerEntrypoint<Bindings> {
     const writer = new PartWriter(this.env.BUCKET, key, CONTENT_TYPE)
     try {
       const counts = await this.#write(writer, source.key, order)
-      // A job that was deleted meanwhile leaves nothing behind.
-      if (await isBuried(this.env.DB, jobIdOf(order.taskId))) await this.env.BUCKET.delete(key)
+      await dropLateObject(this.env.DB, this.env.BUCKET, jobIdOf(order.taskId), key)
       const artifact = {
         name: 'transcript.jsonl',
         key,

@@ -1,6 +1,6 @@
 import { jobPrefix } from '#core/dispatch.ts'
 import { jobIdOf } from '#protocol/ids.ts'
-import { isBuried } from '#store/jobs.ts'
+import { dropLateObject } from '#store/late-object.ts'
 import { multipartError } from '#store/multipart-error.ts'
 import type { TokenClaims } from '../access/task-token.ts'
 import type { Bindings } from '../env.ts'
@@ -104,13 +104,8 @@ export async function abortArtifact(
     })
 }
 
-/**
- * An object that appeared after its job was deleted goes again. The look comes after the write: whichever of the two is
- * last, the job's deletion or this, sees the other.
- */
 async function keepUnlessBuried(env: Bindings, claims: TokenClaims, key: string): Promise<void> {
-  if (!(await isBuried(env.DB, jobIdOf(claims.taskId)))) return
-  await env.BUCKET.delete(key)
+  if (!(await dropLateObject(env.DB, env.BUCKET, jobIdOf(claims.taskId), key))) return
   throw new ProblemError('gone', 'The job was deleted: it takes no more artifacts.')
 }
 

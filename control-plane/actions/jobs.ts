@@ -3,7 +3,7 @@ import type { JobList } from '#protocol/api.ts'
 import { JobId } from '#protocol/ids.ts'
 import { isTerminal, type JobStatus, type JobView } from '#protocol/job.ts'
 import type { Segment } from '#protocol/transcript.ts'
-import { deletePrefix, readSegments } from '#store/artifacts.ts'
+import { deletePrefix, readMergedSegments } from '#store/artifacts.ts'
 import { buryJob, findJob, listJobs as listRows } from '#store/jobs.ts'
 import { deleteUpload } from '#store/uploads.ts'
 import type { Bindings } from '../env.ts'
@@ -42,7 +42,7 @@ export async function readJob(env: Bindings, caller: Caller, id: JobId): Promise
   if (reading === null) throw notFound('transcription')
   const { view, transcriptKey } = reading
   const isReadable = view.status === 'completed' && transcriptKey !== null
-  return { view, segments: isReadable ? () => readSegments(env.BUCKET, transcriptKey) : null }
+  return { view, segments: isReadable ? () => readMergedSegments(env.BUCKET, transcriptKey) : null }
 }
 
 export async function cancelJob(env: Bindings, caller: Caller, id: JobId): Promise<JobView> {

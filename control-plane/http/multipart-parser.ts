@@ -20,7 +20,7 @@ export class MultipartFault extends Error {}
 
 const MAX_HEAD_BYTES = 16 * 1024
 /** RFC 2046: a boundary has 1 to 70 characters. */
-const BOUNDARY = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i
+const BOUNDARY = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/i
 const CRLF = Uint8Array.of(13, 10)
 const HEAD_END = Uint8Array.of(13, 10, 13, 10)
 const DASH = 45
@@ -129,7 +129,7 @@ function headOf(lines: string): PartHead {
  */
 function parameter(disposition: string, name: string): string | null {
   const match = new RegExp(
-    `;\\s*${name}=(?:"((?:\\\\["\\\\]|[^"\\\\]|\\\\(?!["\\\\]))*)"|([^\\s;"]*))`,
+    `;\\s*${name}=(?:"((?:\\\\["\\\\]|[^"\\\\]|\\\\(?!["\\\\]))*)"|([^\\s;"]+))`,
     'i',
   ).exec(disposition)
   const text = match?.[1]?.replace(/\\(["\\])/g, '$1') ?? match?.[2] ?? null

@@ -1,5 +1,5 @@
 import { type IRequest, Router } from 'itty-router'
-import { exactMessage, logError } from '../access/log.ts'
+import { logError } from '../access/log.ts'
 import type { Caller } from '../actions/caller.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
@@ -94,8 +94,10 @@ function asProblem(error: unknown, requestId: string, url: URL): ProblemError {
  * by the code at the end of its message: 10001 internal error, 10043 service unavailable.
  */
 function isPassing(error: unknown): boolean {
-  if (/^D1_|\((10001|10043)\)$/.test(exactMessage(error))) return true
-  return error instanceof Error && ('retryable' in error || 'overloaded' in error)
+  if (!(error instanceof Error)) return false
+  if (/^D1_|\((10001|10043)\)$/.test(error.message) || 'retryable' in error || 'overloaded' in error)
+    return true
+  return isPassing(error.cause)
 }
 
 function unknownPath(url: URL): ProblemError {

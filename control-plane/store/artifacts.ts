@@ -44,6 +44,12 @@ export async function* readSegments(bucket: R2Bucket, key: string): AsyncGenerat
   }
 }
 
+/** The segments of a merged transcript: Merge wrote them, so that they are not examined again at every read. */
+export async function* readMergedSegments(bucket: R2Bucket, key: string): AsyncGenerator<Segment> {
+  // Each line is the JSON of a segment that was parsed before it was written.
+  for await (const line of readLines(bucket, key)) yield JSON.parse(line) as Segment
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

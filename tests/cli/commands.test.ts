@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { COMMANDS } from '#cli/commands.ts'
+import { keyPrefix } from '#protocol/key.ts'
 import { AT, aDocument, aFinishedJob, aJob, completed, JOB_ID, snapshot } from '#tests/client/kit/jobs.ts'
 import {
   json,
@@ -38,6 +39,7 @@ test.each([
   [['jobs', 'ls', 'x'], 'unexpected argument: x'],
   [['jobs', 'ls', '--status', 'lost'], '--status: expected pending, running'],
   [['models', 'pull'], 'models: expected ls, got pull'],
+  [['keys'], 'keys: expected new, got nothing'],
   [['agents', 'token', '--pool', 'A B'], '--pool: expected a pool name, got A B'],
   [['serve', '--port', '99999'], '--port: expected a whole number from 0 to 65535, got 99999'],
   [['demo', 'x'], 'unexpected argument: x'],
@@ -135,4 +137,12 @@ test('[CLI14] the real process: usage error, then Ctrl-C during a job ends with 
   })
   expect(await once(call, 'exit')).toEqual([130, null])
   expect(err).toContain(`dalston jobs follow ${JOB_ID}`)
+})
+
+test('[CLI20] `keys new` prints an API key that a server takes as ADMIN_KEY, another each time', async () => {
+  expect(await terminal.dalston('keys', 'new')).toBe(0)
+  expect(await terminal.dalston('keys', 'new')).toBe(0)
+  const [first = '', second = ''] = terminal.out.trim().split('\n')
+  expect([keyPrefix(first), keyPrefix(second)]).toEqual(['dk', 'dk'])
+  expect(first).not.toBe(second)
 })

@@ -67,8 +67,9 @@ describe('who may do what', () => {
   test.each(named)('[P71] %s takes its own kind of credential and no other', async (_name, route) => {
     const others = Object.entries(tokens).filter(([kind]) => kind !== route.credential && kind !== 'none')
     const expected = route.credential === 'none' ? 200 : 401
-    for (const [, token] of [...others, ['nothing', null] as const, ['no key', 'dk_x'] as const]) {
-      const response = await knock(route, token)
+    const wrong = [...others.map(([, token]) => token), null, 'dk_x']
+    const responses = await Promise.all(wrong.map((token) => knock(route, token)))
+    for (const response of responses) {
       expect(response.status).toBe(expected)
       if (route.method === 'HEAD' || expected === 200) await response.text()
       else {
@@ -77,7 +78,8 @@ describe('who may do what', () => {
       }
     }
     if (route.credential === 'none') return
-    const own = await knock(route, tokens[route.credential])
+    const elsewhere = pathOf(route, { id: `job_${'0'.repeat(26)}` })
+    const own = await knock(route, tokens[route.credential], elsewhere)
     expect(own.status).not.toBe(401)
     expect(own.status).not.toBe(500)
     await own.body?.cancel()
@@ -212,18 +214,15 @@ describe('bad input', () => {
           : [[type, null] as const]
         return bodies.map(([type, body]) => ({ path: `${pathOf(route, values)}${query}`, type, body }))
       })
-      for (const { path, type, body } of cases) {
-        const headers = {
-          'content-type': type,
-          range: 'bytes=9-1',
-          'last-event-id': '💥'.length === 2 ? '9e9' : '',
-        }
+      const knocks = cases.map(async ({ path, type, body }) => {
+        const headers = { 'content-type': type, range: 'bytes=9-1', 'last-event-id': '9e9' }
         const response = await call(server, path, { method: route.method, token, headers, body })
         const shown = `${response.status} ${route.method} ${path.slice(0, 200)}`
         expect(response.status, shown).not.toBe(500)
         if (response.status < 400 || route.method === 'HEAD') await response.body?.cancel()
         else await problemOf(response)
-      }
+      })
+      await Promise.all(knocks)
     },
     20_000,
   )
@@ -301,7 +300,7 @@ describe('health and metrics', () => {
     expect(new Set(helps).size).toBe(helps.length)
     for (const line of lines)
       expect(line).toMatch(/^(# (HELP|TYPE) dalston_\w+ .+|dalston_\w+\{(\w+="[\w.-]*",?)*\} \d+)$/)
-    expect(text).toContain('dalston_jobs{status="pending"} 1')
+    expect(text).toMatch(/^dalston_jobs\{status="pending"\} \d+$/m)
     expect(text).toContain('dalston_task_results_total{pool="default",answer="stale"} 2')
     expect(text).toContain('dalston_task_results_total{pool="default",answer="gone"} 1')
     expect(text).not.toMatch(/job_|agent_|key_|canary/)

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { getTableConfig, type SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { describe, expect, test } from 'vitest'
+import * as schema from '#store/schema.ts'
+
+const FOLDER = resolve(import.meta.dirname, '../../migrations')
+const migrations = readdirSync(FOLDER)
+  .filter((name) => name.endsWith('.sql'))
+  .sort()
+  .map((name) => readFileSync(join(FOLDER, name), 'utf8'))
+
+const database = new DatabaseSync(':memory:')
+for (const sql of migrations) database.exec(sql)
+
+interface Column {
+  readonly name: string
+  readonly type: string
+  readonly notNull: boolean
+  readonly key: boolean
+}
+
+function migrated(table: string): Column[] {
+  return database
+    .prepare(`PRAGMA table_info(${table})`)
+    .all()
+    .map(({ name, type, notnull, pk }) => ({
+      name: String(name),
+      type: String(type).toLowerCase(),
+      notNull: notnull === 1,
+      key: Number(pk) > 0,
+    }))
+}
+
+function declared(table: SQLiteTable): Column[] {
+  const { columns, primaryKeys } = getTableConfig(table)
+  const keys = new Set(primaryKeys.flatMap((key) => key.columns.map((column) => column.name)))
+  return columns.map((column) => ({
+    name: column.name,
+    type: column.getSQLType(),
+    notNull: column.notNull,
+    key: column.primary || keys.has(column.name),
+  }))
+}
+
+const tables = Object.values(schema).map((table) => [getTableConfig(table).name, table] as const)
+
+describe('the tables', () => {
+  test.each(tables)('[P97] %s is to drizzle what the migrations made of it', (name, table) => {
+    expect(declared(table)).toEqual(migrated(name))
+  })
+
+  test('[P97] no table is known to one side only', () => {
+    const made = database
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+      .all()
+      .map((row) => String(row.name))
+    expect(made.sort()).toEqual(tables.map(([name]) => name).sort())
+  })
+
+  test.each(tables)('[P98] %s says who writes, reads and deletes it', (name) => {
+    const header = new RegExp(`((?:^--[^>].*\\n)+)CREATE TABLE ${name} \\(`, 'm').exec(
+      migrations.join('\n'),
+    )?.[1]
+    for (const word of ['Written by', 'Read by|Read and', 'Deleted'])
+      expect(header ?? '').toMatch(new RegExp(word))
+  })
+
+  test.each(['keys', 'jobs', 'join_tokens', 'agents', 'uploads'])(
+    '[P98] %s carries tenant and pool',
+    (name) => {
+      expect(migrated(name).map((column) => column.name)).toEqual(
+        expect.arrayContaining(['tenant_id', 'pool']),
+      )
+    },
+  )
+})
