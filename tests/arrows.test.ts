@@ -76,7 +76,16 @@ const ARROWS: Readonly<Record<string, Rule>> = {
   'engines/onnx': { may: ['protocol', 'onnxruntime-node', 'node:*'] },
   'engines/text': { may: ['protocol', 'zod', 'node:*'] },
   engines: {
-    may: ['engines/engine.ts', 'engines/audio', 'engines/onnx', 'engines/text', 'protocol', 'zod', 'node:*'],
+    may: [
+      'engines/engine.ts',
+      'engines/audio',
+      'engines/onnx',
+      'engines/text',
+      'protocol',
+      'onnxruntime-node',
+      'zod',
+      'node:*',
+    ],
   },
   agent: {
     may: [

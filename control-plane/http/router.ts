@@ -17,6 +17,8 @@ const SECURITY = {
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
 }
+/** Far above what any client of ours sends, and the same wherever the Worker runs: platforms differ in their own limits. */
+const MAX_HEAD_LENGTH = 32 * 1024
 const REQUEST_ID = /^[A-Za-z0-9_.-]{1,128}$/
 
 /** Answers the native API. `caller` is set when the console asks for its visitor: then no key is looked for. */
@@ -24,6 +26,7 @@ export async function answerApi(request: Request, env: Bindings, caller: Caller 
   const url = new URL(request.url)
   const requestId = requestIdOf(request)
   try {
+    refuseLargeHead(request)
     const response = await router.fetch(request, { env, url, requestId, caller } satisfies Call)
     return withRequestId(response ?? problemResponse(unknownPath(url), url.pathname, requestId), requestId)
   } catch (error) {
@@ -98,6 +101,14 @@ function isPassing(error: unknown): boolean {
   if (/^D1_|\((10001|10043)\)$/.test(error.message) || 'retryable' in error || 'overloaded' in error)
     return true
   return isPassing(error.cause)
+}
+
+function refuseLargeHead(request: Request): void {
+  let length = request.url.length
+  for (const [name, value] of request.headers) length += name.length + value.length
+  if (length <= MAX_HEAD_LENGTH) return
+  const detail = `Expected a URL and headers of at most ${MAX_HEAD_LENGTH} characters, got ${length}.`
+  throw new ProblemError('headers_too_large', detail)
 }
 
 function unknownPath(url: URL): ProblemError {

@@ -571,6 +571,13 @@ describe('evictions', () => {
     expect(run.at(task)).toBe('granted 1')
   })
 
+  test('[R27] whether a task had started was not saved: when its agent speaks, the Job hears of it', () => {
+    const run = granted()
+    run.reload('s1')
+    run.extend(1, task)
+    expect(run.orders).toEqual([`started:${task}:1`])
+  })
+
   test('[R29] after a restart of the server its agents count as there for a minute', () => {
     const run = new RegistryRun()
     run.hello(1)

@@ -252,20 +252,17 @@ describe('bad input', () => {
     }
   })
 
-  test.each([[100_000], [1_000_000]])(
-    '[P82] a head of %i bytes is a 4xx, and the server goes on',
-    async (size) => {
-      const head = [
-        'GET /v1/engines HTTP/1.1',
-        `Authorization: Bearer ${server.key}`,
-        `X-Long: ${'x'.repeat(size)}`,
-      ]
-      const { status } = await new RawRequest(server, head).answer.catch(() => ({ status: 431 }))
-      expect(status === 200 ? 431 : status).toBeGreaterThanOrEqual(400)
-      expect(status).toBeLessThan(500)
-      expect((await call(server, '/health', { token: null })).status).toBe(200)
-    },
-  )
+  test('[P82] a head that is too large is a 4xx, and the server goes on', async () => {
+    const large = await call(server, '/v1/engines', { headers: { 'x-long': 'x'.repeat(40_000) } })
+    expect((await problemOf(large)).code).toBe('headers_too_large')
+    const long = await call(server, `/v1/engines?x=${'x'.repeat(40_000)}`)
+    expect((await problemOf(long)).status).toBe(431)
+    // Beyond this the runtime itself refuses, or hangs up.
+    const head = ['GET /v1/engines HTTP/1.1', `X-Long: ${'x'.repeat(1_000_000)}`]
+    const { status } = await new RawRequest(server, head).answer.catch(() => ({ status: 431 }))
+    expect(Math.floor(status / 100)).toBe(4)
+    expect((await call(server, '/health', { token: null })).status).toBe(200)
+  })
 
   test('[P83] answers carry security headers, and no other origin may read them', async () => {
     const response = await call(server, '/v1/engines', { headers: { origin: 'https://elsewhere.example' } })
