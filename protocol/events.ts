@@ -25,7 +25,13 @@ export const JobEvent = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('task.queued'), ...job, stage: StageView }),
   z.strictObject({ type: z.literal('task.started'), ...job, stage: StageView }),
-  z.strictObject({ type: z.literal('task.completed'), ...job, stage: StageView }),
+  z.strictObject({
+    type: z.literal('task.completed'),
+    ...job,
+    stage: StageView,
+    /** Known from the end of prepare on. */
+    audio_duration_seconds: JobView.shape.audio_duration_seconds,
+  }),
   /** `stage.status` tells what follows: `ready` when it is tried again, `failed` or `skipped` when not. */
   z.strictObject({ type: z.literal('task.failed'), ...job, stage: StageView, error: JobError }),
   z.strictObject({ type: z.literal('job.completed'), ...job, job: JobView }),
@@ -63,9 +69,12 @@ export function foldEvent(live: LiveJob | null, event: JobEvent): LiveJob | null
     }
     case 'task.queued':
     case 'task.started':
-    case 'task.completed':
     case 'task.failed':
       return { ...live, job: withStage({ ...live.job, progress: event.progress }, event.stage) }
+    case 'task.completed': {
+      const { progress, audio_duration_seconds } = event
+      return { ...live, job: withStage({ ...live.job, progress, audio_duration_seconds }, event.stage) }
+    }
     case 'task.progress': {
       const stages = live.job.stages.map((stage) =>
         stage.task_id === event.task_id ? { ...stage, progress: event.task } : stage,

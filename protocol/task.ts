@@ -3,7 +3,7 @@ import { Seconds } from './audio.ts'
 import { EngineId, ModelId } from './ids.ts'
 import { Language } from './language.ts'
 import { Stage } from './stage.ts'
-import { Granularity, TranscriptSummary } from './transcript.ts'
+import { Granularity, PipelineWarning, TranscriptSummary } from './transcript.ts'
 
 /** An object in R2 that a task reads or wrote. The name is what the engine calls it, the key where it lies. */
 export const Artifact = z.strictObject({
@@ -50,6 +50,7 @@ export const PrepareSummary = z.strictObject({
   peak_dbfs: z.number().nullable(),
   speech_seconds: Seconds,
   decoder: z.enum(['built_in', 'ffmpeg', 'node_av']),
+  warnings: z.array(PipelineWarning).max(20),
 })
 export type PrepareSummary = z.infer<typeof PrepareSummary>
 

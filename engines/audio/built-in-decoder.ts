@@ -15,6 +15,7 @@ interface Layout {
   readonly format: SampleFormat
   readonly dataStart: number
   readonly dataBytes: number
+  readonly statedBytes: number
   readonly source: AudioSource
 }
 
@@ -46,11 +47,19 @@ export async function decodeRaw(request: DecodeRequest): Promise<Decoding> {
   const file = await open(request.path)
   const { size } = await file.stat().finally(() => file.close())
   const source = { container: 'raw', codec: 'pcm_s16le', channels: 1, sample_rate_hz: SAMPLE_RATE_HZ }
-  return decoding(request, { format: 's16', dataStart: 0, dataBytes: size - (size % 2), source })
+  const dataBytes = size - (size % 2)
+  return decoding(request, { format: 's16', dataStart: 0, dataBytes, statedBytes: dataBytes, source })
 }
 
 function decoding(request: DecodeRequest, layout: Layout): Decoding {
-  return { decoder: 'built_in', chunks: chunks(request, layout), source: () => layout.source }
+  const { channels, sample_rate_hz: rateHz } = layout.source
+  const statedSeconds = layout.statedBytes / (SAMPLE_BYTES[layout.format] * channels * rateHz)
+  return {
+    decoder: 'built_in',
+    chunks: chunks(request, layout),
+    source: () => layout.source,
+    statedSeconds: () => statedSeconds,
+  }
 }
 
 async function* chunks(request: DecodeRequest, layout: Layout): AsyncGenerator<DecodedChunk> {

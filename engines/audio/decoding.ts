@@ -15,6 +15,8 @@ export interface Decoding {
   readonly chunks: AsyncIterable<DecodedChunk>
   /** Known when the first chunk has come. */
   source(): AudioSource
+  /** The length that the file states of itself; null where it states none, or a guess. Known when the first chunk has come. */
+  statedSeconds(): number | null
 }
 
 export interface DecodeRequest {

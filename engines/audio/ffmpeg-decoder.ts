@@ -40,7 +40,12 @@ function isProgram(path: string): boolean {
 /** Decodes in a child process, so that media from strangers stay outside this one. */
 export function decodeWithFfmpeg(program: string, request: DecodeRequest): Decoding {
   const report = new FfmpegReport()
-  return { decoder: 'ffmpeg', chunks: chunks(program, request, report), source: () => report.source() }
+  return {
+    decoder: 'ffmpeg',
+    chunks: chunks(program, request, report),
+    source: () => report.source(),
+    statedSeconds: () => report.statedSeconds,
+  }
 }
 
 /** `file:` keeps ffmpeg from reading a protocol out of the name. Only the first audio stream is decoded. */

@@ -13,6 +13,8 @@ const DURATION = /^\[info\] {3}Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)/
 const AUDIO_STREAM =
   /^\[info\] {2,3}Stream #0:\d+\S*: Audio: ([a-z0-9_]+)[^,]*(?:\([^)]*\))?, (\d+) Hz, ([^,]+)/
 const OUTPUT = /^\[info\] Output #0, /
+/** An mp3 without a length in its header: a guess from its first frames. */
+const ESTIMATED = /Estimating duration from bitrate/
 const PROBLEM = /(?:^|\] )\[(?:error|fatal|panic)\] (.*)$/
 
 export class FfmpegReport {
@@ -21,6 +23,7 @@ export class FfmpegReport {
   #container: string | null = null
   #stream: Omit<AudioSource, 'container'> | null = null
   #durationSeconds: number | null = null
+  #isEstimated = false
   #errors: string[] = []
 
   push(text: string): void {
@@ -31,6 +34,11 @@ export class FfmpegReport {
 
   get durationSeconds(): number | null {
     return this.#durationSeconds
+  }
+
+  /** The length that the file states; null for a guess. */
+  get statedSeconds(): number | null {
+    return this.#isEstimated ? null : this.#durationSeconds
   }
 
   /** What could not be told is `unknown`; channels and rate fall back to one and to the output's. */
@@ -52,6 +60,7 @@ export class FfmpegReport {
       return
     }
     if (this.#inputOver) return
+    if (ESTIMATED.test(line)) this.#isEstimated = true
     if (OUTPUT.test(line)) this.#inputOver = true
     this.#container ??= INPUT.exec(line)?.[1]?.replace(/,$/, '') ?? null
     const duration = DURATION.exec(line)

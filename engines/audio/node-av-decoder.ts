@@ -33,7 +33,12 @@ export async function loadNodeAv(): Promise<NodeAv | null> {
  */
 export function decodeWithNodeAv(nodeAv: NodeAv, request: DecodeRequest): Decoding {
   const source = { container: 'unknown', codec: 'unknown', channels: 1, sample_rate_hz: SAMPLE_RATE_HZ }
-  return { decoder: 'node_av', chunks: chunks(nodeAv, request, source), source: () => source }
+  return {
+    decoder: 'node_av',
+    chunks: chunks(nodeAv, request, source),
+    source: () => source,
+    statedSeconds: () => null,
+  }
 }
 
 async function* chunks(

@@ -10,6 +10,8 @@ export interface WavHeader {
   readonly dataStart: number
   /** Whole frames only, and never past the end of the file. */
   readonly dataBytes: number
+  /** What the header says; more than `dataBytes` in a file that was cut. */
+  readonly statedBytes: number
 }
 
 export type WavReading =
@@ -73,6 +75,7 @@ export async function readWavHeader(readAt: ReadAt, fileBytes: number): Promise<
           container: wide ? 'rf64' : 'wav',
           dataStart: start,
           dataBytes: dataBytes - (dataBytes % blockBytes),
+          statedBytes: unfinished ? dataBytes : stated,
         },
       }
     }

@@ -12,6 +12,9 @@ import { MAX_AUDIO_SECONDS, manifest } from './manifest.ts'
 
 /** Encoders pad the end by some frames: ten hours of sound may decode to a little more. */
 const SLACK_SECONDS = 30
+/** Stated lengths are rounded, and count padding: less than this, or this part, is no cut. */
+const MISSING_SECONDS = 1
+const MISSING_PART = 0.02
 
 /** Turns an upload into 16 kHz mono audio, speech regions and waveform peaks, in constant memory. */
 export default defineEngine<'prepare', Decoders>({
@@ -43,15 +46,26 @@ async function prepare(
     throw audioError('zero_length_audio', 'The recording has no samples: its length is zero.')
   context.report({ percent: 100, message: null })
   const { loudnessDbfs, peakDbfs } = analysis.loudness()
+  const seconds = analysis.samples / SAMPLE_RATE_HZ
   return {
     stage: 'prepare',
-    duration_seconds: roundSeconds(analysis.samples / SAMPLE_RATE_HZ),
+    duration_seconds: roundSeconds(seconds),
     source: decoding.source(),
     loudness_dbfs: loudnessDbfs,
     peak_dbfs: peakDbfs,
     speech_seconds: roundSeconds(analysis.speechSeconds),
     decoder: decoding.decoder,
+    warnings: truncation(decoding.statedSeconds(), seconds),
   }
+}
+
+/** A file that states more than it holds was cut: what is there is used, and its reader is told. */
+export function truncation(statedSeconds: number | null, seconds: number): PrepareSummary['warnings'] {
+  if (statedSeconds === null) return []
+  const missing = statedSeconds - seconds
+  if (missing <= Math.max(MISSING_SECONDS, statedSeconds * MISSING_PART)) return []
+  const message = `The file states ${statedSeconds.toFixed(1)} s of audio; ${seconds.toFixed(1)} s could be read.`
+  return [{ stage: 'prepare', code: 'truncated', message }]
 }
 
 async function writeOutputs(

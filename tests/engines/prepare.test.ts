@@ -80,6 +80,7 @@ describe('prepare: WAV by itself', () => {
     expect(summary).toMatchObject({
       duration_seconds: 0.5,
       decoder: 'built_in',
+      warnings: [],
       source: { container: 'raw' },
     })
   })
@@ -246,5 +247,28 @@ describe('prepare: bad files', () => {
     execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', ...color, path])
     for (const decoders of [withFfmpeg, withNodeAv])
       expect(await taskErrorOf(run(path, decoders))).toMatchObject({ code: 'not_audio' })
+  })
+})
+
+describe('[PR11] a file that was cut is used as far as it goes, and says so', () => {
+  it('a WAV whose header states more than the file holds', async () => {
+    const whole = readFileSync(beep())
+    const { summary } = await run(file('cut.wav', whole.subarray(0, whole.length / 2)))
+    expect(summary.duration_seconds).toBeCloseTo(1.5, 1)
+    expect(summary.warnings).toEqual([
+      {
+        stage: 'prepare',
+        code: 'truncated',
+        message: 'The file states 3.0 s of audio; 1.5 s could be read.',
+      },
+    ])
+  })
+
+  it.runIf(hasFfmpeg)('an mp3 with a stated length, by ffmpeg; a whole one says nothing', async () => {
+    const path = encoded('mp3', '-b:a', '128k')
+    expect((await run(path, withFfmpeg)).summary.warnings).toEqual([])
+    const whole = readFileSync(path)
+    const { summary } = await run(file('cut.mp3', whole.subarray(0, whole.length / 2)), withFfmpeg)
+    expect(summary.warnings.map((warning) => warning.code)).toEqual(['truncated'])
   })
 })

@@ -3,7 +3,7 @@ import type { Fact } from './facts.ts'
 import { fold } from './fold.ts'
 import { jobProgress } from './progress.ts'
 import { type JobState, type Live, NOTHING_LIVE, type TaskState } from './state.ts'
-import { jobView, stageView, timestamp } from './view.ts'
+import { audioSeconds, jobView, stageView, timestamp } from './view.ts'
 
 /**
  * Facts as SSE events: one fact, one event, the fact's seq as its id, so that the ids have no gap. Pure.
@@ -27,7 +27,12 @@ export function eventOf(fact: Fact, job: JobState, live: Live): JobEvent {
     case 'started':
       return { type: 'task.started', ...common, stage: stageView(taskOf(job, fact), live) }
     case 'completed':
-      return { type: 'task.completed', ...common, stage: stageView(taskOf(job, fact), live) }
+      return {
+        type: 'task.completed',
+        ...common,
+        stage: stageView(taskOf(job, fact), live),
+        audio_duration_seconds: audioSeconds(job),
+      }
     case 'failed':
       return { type: 'task.failed', ...common, stage: stageView(taskOf(job, fact), live), error: fact.error }
     case 'job_completed':

@@ -23,7 +23,7 @@ export function jobView(job: JobState, live: Live): JobView {
     stages: [...job.tasks.values()].map((task) => stageView(task, live)),
     why: job.status === 'pending' ? whyPending(job, live) : null,
     error: job.error,
-    pipeline_warnings: [...skippedWarnings(job), ...(mergeSummary(job)?.warnings ?? [])],
+    pipeline_warnings: warnings(job),
     result: resultView(job),
   }
 }
@@ -70,11 +70,19 @@ export function indexRow(job: JobState): IndexRow {
   return { tenantId: spec.tenantId, pool: spec.pool, seq: job.seq, summary }
 }
 
+/** What a reader should know: of the recording, of stages that were left out, of the transcript. */
+function warnings(job: JobState): JobView['pipeline_warnings'] {
+  const prepared = prepareSummary(job)?.warnings ?? []
+  return [...prepared, ...skippedWarnings(job), ...(mergeSummary(job)?.warnings ?? [])]
+}
+
 /** The recording's length, known after prepare. */
 export function audioSeconds(job: JobState): number | null {
-  for (const task of job.tasks.values()) {
-    if (task.summary?.stage === 'prepare') return (task.summary satisfies PrepareSummary).duration_seconds
-  }
+  return prepareSummary(job)?.duration_seconds ?? null
+}
+
+function prepareSummary(job: JobState): PrepareSummary | null {
+  for (const task of job.tasks.values()) if (task.summary?.stage === 'prepare') return task.summary
   return null
 }
 

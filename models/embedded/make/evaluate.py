@@ -20,8 +20,8 @@ from speech import read_wav, speak, voice_name
 
 PROCESSES = 2
 # Weight and bonus pull in opposite directions, so they are tried together; then the two that trade accuracy for speed.
-WEIGHTS = [0.2, 0.4, 0.6, 0.8, 1.0, 1.3]
-BONUSES = [0.0, 1.0, 2.0, 3.0, 4.0]
+WEIGHTS = [0.2, 0.4, 0.6, 0.8]
+BONUSES = [0.0, 1.0, 2.0, 3.0]
 START = {"beam_width": 40, "token_log_prob_floor": -10.0}
 # From fast to slow: the fastest of equals is taken.
 FLOORS = [-5.0, -7.0, -10.0]

@@ -60,6 +60,7 @@ export const PREPARE_SUMMARY = PrepareSummary.parse({
   peak_dbfs: -3,
   speech_seconds: 1,
   decoder: 'built_in',
+  warnings: [],
 })
 
 const TRANSCRIBE_SUMMARY = TranscribeSummary.parse({

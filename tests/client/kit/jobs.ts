@@ -95,12 +95,12 @@ export function stageEvent(
   type: 'task.started' | 'task.completed' | 'task.queued',
   stage: StageView,
 ): JobEvent {
-  return {
-    type,
+  const common = {
     at: AT,
     progress: { overall: 10, current_stage: stage.stage, current_stage_progress: 0 },
     stage,
   }
+  return type === 'task.completed' ? { type, ...common, audio_duration_seconds: 63 } : { type, ...common }
 }
 
 export function progressEvent(stage: 'prepare' | 'transcribe', percent: number): JobEvent {

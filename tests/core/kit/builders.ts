@@ -178,6 +178,7 @@ export function aSummary(stage: Stage): StageSummary {
     peak_dbfs: -3,
     speech_seconds: 80,
     decoder: 'built_in',
+    warnings: [],
   }
 }
 

@@ -21,6 +21,8 @@ const PREPARED = {
   peak_dbfs: -3,
   speech_seconds: 2,
   decoder: 'built_in' as const,
+  warnings: [],
+  warnings: [],
 }
 
 const TRANSCRIBED = {
