@@ -22,7 +22,6 @@ const PREPARED = {
   speech_seconds: 2,
   decoder: 'built_in' as const,
   warnings: [],
-  warnings: [],
 }
 
 const TRANSCRIBED = {
