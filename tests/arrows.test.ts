@@ -54,7 +54,6 @@ const ARROWS: Readonly<Record<string, Rule>> = {
       'site/fragments',
       'zod',
       'itty-router',
-      'multipasta',
       'eventsource-parser',
       ...CONTROL_PLANE_SHARED,
     ],

@@ -22,6 +22,8 @@ const MAX_HEAD_BYTES = 16 * 1024
 /** RFC 2046: a boundary has 1 to 70 characters. */
 const BOUNDARY = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/i
 const CRLF = Uint8Array.of(13, 10)
+/** The first delimiter may stand at the very beginning, without the line break that belongs to it. */
+export const LEAD = CRLF
 const HEAD_END = Uint8Array.of(13, 10, 13, 10)
 const DASH = 45
 const NOTHING = new Uint8Array(0)
@@ -31,8 +33,7 @@ export class MultipartParser {
   readonly #delimiter: Uint8Array
   readonly #handlers: PartHandlers
   #state: 'preamble' | 'after delimiter' | 'head' | 'body' | 'end' = 'preamble'
-  // The first delimiter may stand at the very beginning, without the line break that belongs to it.
-  #rest: Uint8Array = CRLF
+  #rest: Uint8Array = NOTHING
 
   /** @throws MultipartFault when the Content-Type names no boundary. */
   constructor(contentType: string, handlers: PartHandlers) {
@@ -43,11 +44,18 @@ export class MultipartParser {
     this.#handlers = handlers
   }
 
-  write(piece: Uint8Array): void {
-    this.#rest = this.#rest.length === 0 ? piece : concat(this.#rest, piece)
+  /**
+   * Parses the body's next bytes and returns how many at their end it could not take yet: the caller puts those before
+   * the next ones. The first bytes are LEAD and then the body's own. What a handler gets is valid during the call only.
+   */
+  write(bytes: Uint8Array): number {
+    this.#rest = bytes
     while (this.#advance()) {
       // Each turn takes one part of the grammar off the rest.
     }
+    const left = this.#rest.length
+    this.#rest = NOTHING
+    return left
   }
 
   /** @throws MultipartFault when the closing delimiter has not come. */
@@ -144,13 +152,6 @@ function extended(disposition: string): string | null {
   } catch {
     return null // percent signs that encode nothing: the plain name stands beside it
   }
-}
-
-function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length)
-  both.set(first)
-  both.set(second, first.length)
-  return both
 }
 
 /** -1 where `needle` is not. The native search for its first byte does nearly all of the work. */

@@ -1,9 +1,11 @@
 import { ProblemError } from '../problem-error.ts'
-import { MultipartFault, MultipartParser, type PartHead } from './multipart-parser.ts'
+import { LEAD, MultipartFault, MultipartParser, type PartHead } from './multipart-parser.ts'
 
 /** Fields are small: the longest is a name. */
 const MAX_FIELD_BYTES = 16 * 1024
 const MAX_PARTS = 100
+/** Larger than the longest head of a part; each read takes what is there, up to this. */
+const BUFFER_BYTES = 256 * 1024
 
 /** Where the file's bytes go while the form is read. */
 export interface FileSink {
@@ -13,7 +15,8 @@ export interface FileSink {
 
 /**
  * Reads multipart/form-data as it comes, in any order and without Content-Length: the bytes of the part `file` go to the
- * sink, the other parts are returned as text. Memory holds one chunk. What was not read when it throws is still in the
+ * sink, the other parts are returned as text. Memory holds one buffer, read into again and again: a gigabyte
+ * leaves no garbage behind. What was not read when it throws is still in the
  * request, for the caller to drain.
  */
 export async function readForm(request: Request, sink: FileSink): Promise<Record<string, string>> {
@@ -27,12 +30,21 @@ export async function readForm(request: Request, sink: FileSink): Promise<Record
   }
   if (request.body === null) throw new ProblemError('invalid_request', 'Expected a multipart body, got none.')
   const form = new Form(sink)
-  const reader = request.body.getReader()
+  const reader = request.body.getReader({ mode: 'byob' })
   try {
     const parser = new MultipartParser(contentType, form)
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      parser.write(read.value)
+    // One buffer goes round: it is lent to each read and comes back with the new bytes behind those that were left.
+    let buffer = new Uint8Array(BUFFER_BYTES)
+    buffer.set(LEAD)
+    let left = LEAD.length
+    for (;;) {
+      const { done, value } = await reader.read(buffer.subarray(left))
+      if (done) break
+      buffer = new Uint8Array(value.buffer)
+      const filled = left + value.length
+      left = parser.write(buffer.subarray(0, filled))
       for (const bytes of form.takeFileBytes()) await sink.writeFile(bytes)
+      buffer.copyWithin(0, filled - left, filled)
     }
     parser.end()
   } catch (error) {
@@ -77,7 +89,7 @@ class Form {
     this.#fieldSizeBytes += bytes.length
     if (this.#fieldSizeBytes > MAX_FIELD_BYTES)
       throw tooLarge(`a field is longer than ${MAX_FIELD_BYTES} bytes`)
-    this.#fieldBytes.push(bytes)
+    this.#fieldBytes.push(bytes.slice())
   }
 
   onPartEnd(): void {

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { JobEffect, TrackedEffect } from '#core/job/effects.ts'
+import type { JobEffect, MergeOrder, TrackedEffect } from '#core/job/effects.ts'
 import { eventsAfter } from '#core/job/events.ts'
 import type { JobSpec } from '#core/job/facts.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
@@ -10,14 +10,19 @@ import { jobMachine } from '#core/job/step.ts'
 import { jobView } from '#core/job/view.ts'
 import type { JobEvent } from '#protocol/events.ts'
 import { isTerminal, type JobView } from '#protocol/job.ts'
+import type { TaskOutcome } from '#protocol/task.ts'
 import { saveIndexRow } from '#store/jobs.ts'
 import type { Bindings } from '../env.ts'
+import { withDeadline } from './deadline.ts'
 import { Loop } from './loop.ts'
 import { Records } from './records.ts'
 import { frame, Subscribers } from './subscribers.ts'
 
 /** The index row of the log's first fact. Later ones may be under way by then, when an agent was fast. */
 const CREATED_ROW = 'index:1'
+
+/** Ten hours of words merge in seconds; a merge that hangs is run again. */
+const MERGE_LIMIT_MS = 600_000
 
 /** What a reader of a job's transcript needs: the view, and where the merged transcript lies. */
 export interface JobReading {
@@ -112,6 +117,7 @@ export class Job extends DurableObject<Bindings> {
       records: this.#records,
       storage: this.ctx.storage,
       armedMs,
+      restart: (reason) => this.ctx.abort(reason),
       wakeInput: () => ({ type: 'wake' }),
       perform: (effect) => this.#perform(effect),
       effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),
@@ -146,7 +152,7 @@ export class Job extends DurableObject<Bindings> {
         break
       case 'merge.run': {
         const { taskId, fence } = effect.merge
-        const outcome = await this.ctx.exports.Merge.run(effect.merge)
+        const outcome = await withDeadline(this.#merge(effect.merge), MERGE_LIMIT_MS, 'merge')
         this.#loop.handle({
           type: 'task.result',
           taskId,
@@ -158,6 +164,10 @@ export class Job extends DurableObject<Bindings> {
       }
     }
     return { type: 'effect.answered', id }
+  }
+
+  async #merge(order: MergeOrder): Promise<TaskOutcome> {
+    return this.ctx.exports.Merge.run(order)
   }
 
   async #inquire(effect: Extract<JobEffect, { type: 'registry.inquire' }>): Promise<JobInput> {

@@ -1,4 +1,4 @@
-import type { Machine } from '#core/machine.ts'
+import type { Change, Machine } from '#core/machine.ts'
 import { logError } from '../access/log.ts'
 import type { Records } from './records.ts'
 
@@ -14,6 +14,8 @@ export interface LoopParts<State, Input, Effect, Reply> {
   /** The alarm that is set, read at construction. */
   readonly armedMs: number | null
   readonly wakeInput: () => Input
+  /** Drops the object from memory; the next call loads it anew. */
+  readonly restart: (reason: string) => void
   /** Does one effect; what it resolves to is the answer, and comes back as an input. Effects start in their order. */
   readonly perform: (effect: Effect) => Promise<Input | null> | null
   /** The id of an effect that must not run twice at once; null for those that may. */
@@ -38,11 +40,22 @@ export class Loop<State, Input, Effect, Reply> {
 
   handle(input: Input): Reply {
     const step = this.#parts.machine.step(this.state, input, Date.now())
-    this.#parts.records.write(step.changes)
+    this.#save(step.changes)
     this.state = step.state
     this.#arm()
     for (const effect of step.effects) this.#performQuietly(effect)
     return step.reply
+  }
+
+  /** A machine may have changed its state in place: when the save fails, memory is ahead of what is saved and must go. */
+  #save(changes: readonly Change[]): void {
+    try {
+      this.#parts.records.write(changes)
+    } catch (cause) {
+      logError(`${this.#parts.name}.save_failed`, cause)
+      this.#parts.restart('the records could not be saved')
+      throw cause
+    }
   }
 
   /** Until every effect with an id that begins so has been tried. */

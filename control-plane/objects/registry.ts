@@ -156,6 +156,7 @@ export class Registry extends DurableObject<Bindings> {
       records: this.#records,
       storage: this.ctx.storage,
       armedMs,
+      restart: (reason) => this.ctx.abort(reason),
       wakeInput: () => ({ type: 'wake', pongsMs: this.#pongsMs() }),
       perform: (effect) => this.#perform(effect),
       effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),

@@ -3,12 +3,13 @@
  * gather in one buffer of a part's size. What fits into the first part is a single put.
  */
 export const PART_BYTES = 8 * 1024 * 1024
+const FIRST_BYTES = 64 * 1024
 
 export class PartWriter {
   readonly #bucket: R2Bucket
   readonly #key: string
   readonly #contentType: string
-  readonly #buffer = new Uint8Array(PART_BYTES)
+  #buffer = new Uint8Array(FIRST_BYTES)
   readonly #parts: R2UploadedPart[] = []
   #filledBytes = 0
   #upload: R2MultipartUpload | null = null
@@ -22,6 +23,7 @@ export class PartWriter {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.sizeBytes += bytes.length
+    this.#grow(bytes.length)
     for (let offset = 0; offset < bytes.length; ) {
       const taken = Math.min(bytes.length - offset, PART_BYTES - this.#filledBytes)
       this.#buffer.set(bytes.subarray(offset, offset + taken), this.#filledBytes)
@@ -29,6 +31,15 @@ export class PartWriter {
       offset += taken
       if (this.#filledBytes === PART_BYTES) await this.#flushPart()
     }
+  }
+
+  /** A short recording needs no whole part's buffer. */
+  #grow(addedBytes: number): void {
+    const neededBytes = Math.min(this.#filledBytes + addedBytes, PART_BYTES)
+    if (neededBytes <= this.#buffer.length) return
+    const larger = new Uint8Array(Math.min(PART_BYTES, Math.max(neededBytes, this.#buffer.length * 2)))
+    larger.set(this.#buffer.subarray(0, this.#filledBytes))
+    this.#buffer = larger
   }
 
   /** Makes the object appear. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MultipartFault, MultipartParser } from '#control-plane/http/multipart-parser.ts'
+import { LEAD, MultipartFault, MultipartParser } from '#control-plane/http/multipart-parser.ts'
 import { seeded } from '#tests/kit/seeded.ts'
 
 interface Read {
@@ -26,9 +26,13 @@ function read(boundary: string, body: string, sizeOf: () => number = () => body.
     },
   })
   const bytes = Buffer.from(body, 'latin1')
+  let rest: Uint8Array = LEAD
   for (let at = 0; at < bytes.length; ) {
     const next = at + Math.max(1, sizeOf())
-    parser.write(new Uint8Array(bytes.subarray(at, next)))
+    const given = new Uint8Array(Buffer.concat([rest, bytes.subarray(at, next)]))
+    rest = given.slice(given.length - parser.write(given))
+    // What was given is not the parser's to keep.
+    given.fill(0)
     at = next
   }
   parser.end()
