@@ -1,6 +1,5 @@
 import type { Change, Machine } from '#core/machine.ts'
 import { logError } from '../access/log.ts'
-import type { Records } from './records.ts'
 
 /** After a wake that threw, the object tries again this much later: the platform itself gives up after six throws. */
 const AFTER_FAILURE_MS = 5_000
@@ -9,8 +8,8 @@ export interface LoopParts<State, Input, Effect, Reply> {
   readonly name: string
   readonly machine: Machine<State, Input, Effect, Reply>
   readonly state: State
-  readonly records: Records
-  readonly storage: DurableObjectStorage
+  readonly records: { write(changes: readonly Change[]): void }
+  readonly storage: { setAlarm(atMs: number): Promise<void> }
   /** The alarm that is set, read at construction. */
   readonly armedMs: number | null
   readonly wakeInput: () => Input

@@ -67,7 +67,7 @@ describe('the plain life', () => {
     expect(run.unanswered.filter((id) => !id.startsWith('index:'))).toEqual([])
   })
 
-  test('[J4] what a deleted or unknown job is told answers gone and writes nothing', () => {
+  test('[J4, L6] what a deleted or unknown job is told answers gone and writes nothing', () => {
     for (const type of ['cancel', 'wake'] as const) {
       const step = jobMachine.step(NO_JOB, { type }, T0)
       expect(step).toMatchObject({ reply: 'gone', changes: [], effects: [] })

@@ -30,7 +30,7 @@ function decibels(samples: Float32Array): number {
 
 describe('resampler', () => {
   it.each([8000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000])(
-    '[R1] a 1 kHz sine from %i Hz keeps its level, frequency and place',
+    '[RS1] a 1 kHz sine from %i Hz keeps its level, frequency and place',
     (rate) => {
       const out = resampled(sine(1000, 0.4, rate), rate)
       expect(out).toHaveLength(0.4 * RATE)
@@ -45,24 +45,24 @@ describe('resampler', () => {
     [44_100, 12_000],
     [48_000, 15_000],
     [48_000, 23_000],
-  ])('[R2] what would fold is 75 dB down: from %i Hz, a sine of %i Hz', (rate, hertz) => {
+  ])('[RS2] what would fold is 75 dB down: from %i Hz, a sine of %i Hz', (rate, hertz) => {
     const quiet = decibels(resampled(sine(hertz, 0.3, rate), rate))
     expect(quiet - decibels(sine(hertz, 0.3, rate))).toBeLessThan(-75)
   })
 
-  it.each([300, 3000, 6600])('[R2] %i Hz comes through within 0.1 dB', (hertz) => {
+  it.each([300, 3000, 6600])('[RS2] %i Hz comes through within 0.1 dB', (hertz) => {
     const out = decibels(resampled(sine(hertz, 0.3, 44_100), 44_100))
     expect(Math.abs(out - decibels(sine(hertz, 0.3)))).toBeLessThan(0.1)
   })
 
-  it('[R3] chunks give what the whole gives', () => {
+  it('[RS3] chunks give what the whole gives', () => {
     const random = seeded(2)
     const samples = Float32Array.from({ length: 5000 }, () => random() - 0.5)
     for (const chunk of [1, 7, 441, 1000])
       expect(resampled(samples, 44_100, chunk)).toEqual(resampled(samples, 44_100))
   })
 
-  it('[R3] rates without a small filter bank are left to another decoder', () => {
+  it('[RS3] rates without a small filter bank are left to another decoder', () => {
     expect([8000, 11_127, 44_056, 44_101, 192_000].map((rate) => canResample(rate, RATE))).not.toContain(
       false,
     )
@@ -89,7 +89,7 @@ describe('s16', () => {
 })
 
 describe('loudness and waveform', () => {
-  it('[L1] a full-scale sine is −3.01 dBFS with a peak of 0; silence has no loudness', () => {
+  it('[LO1] a full-scale sine is −3.01 dBFS with a peak of 0; silence has no loudness', () => {
     const meter = new LoudnessMeter()
     meter.push(toS16(sine(1000, 1, RATE, 1)))
     expect(meter.result().loudnessDbfs).toBeCloseTo(-3.01, 1)
@@ -99,7 +99,7 @@ describe('loudness and waveform', () => {
     expect(silent.result()).toEqual({ loudnessDbfs: null, peakDbfs: null })
   })
 
-  it('[L2] a peak for each 1/20 s, 255 at full scale, in chunks as in one', () => {
+  it('[LO2] a peak for each 1/20 s, 255 at full scale, in chunks as in one', () => {
     const samples = new Int16Array(2000)
     samples[10] = -32_768
     samples[900] = 16_384

@@ -15,7 +15,7 @@ function changed(wire: 'agent_wire' | 'public_wire'): string[] {
   return [...names].filter((name) => now[wire][name] !== saved[wire][name])
 }
 
-test('[P4] a change of the agent wire is meant', () => {
+test('[PW4] a change of the agent wire is meant', () => {
   const names = changed('agent_wire').join(', ')
   const advice =
     `The agent wire changed: ${names}. If an agent or server of the last release would not understand it, raise ` +
@@ -24,7 +24,7 @@ test('[P4] a change of the agent wire is meant', () => {
   expect(changed('agent_wire'), advice).toEqual([])
 })
 
-test('[P4] a change of the public wire is meant', () => {
+test('[PW4] a change of the public wire is meant', () => {
   const names = changed('public_wire').join(', ')
   const advice =
     `The API or its events changed: ${names}. Clients read these; add fields rather than rename or remove them. ` +
@@ -32,7 +32,7 @@ test('[P4] a change of the public wire is meant', () => {
   expect(changed('public_wire'), advice).toEqual([])
 })
 
-test('[P4] a new protocol version is written down', () => {
+test('[PW4] a new protocol version is written down', () => {
   const advice = `PROTOCOL_VERSION is ${now.protocol}, the fingerprint is of ${saved.protocol}. Add the version to protocol/README.md, ${REFRESH}`
   expect(now.protocol, advice).toBe(saved.protocol)
   const readme = readFileSync(new URL('../../protocol/README.md', import.meta.url), 'utf8')

@@ -20,24 +20,24 @@ function read(file: string): unknown {
   return JSON.parse(readFileSync(new URL(file, FOLDER), 'utf8'))
 }
 
-test.each(files)('[P1] %s is understood, and nothing of it is lost or added', (file) => {
+test.each(files)('[PW1] %s is understood, and nothing of it is lost or added', (file) => {
   expect(wireOf(file).parse(read(file))).toEqual(read(file))
 })
 
-test.each(Object.entries(WIRES))('[P1] every message of the %s wire has its golden file', (wire, schema) => {
+test.each(Object.entries(WIRES))('[PW1] every message of the %s wire has its golden file', (wire, schema) => {
   const types = schema.options.map((option) => [...option.shape.type.values][0])
   const golden = files.filter((file) => file.startsWith(`${wire}-`)).map((file) => read(file))
   for (const type of types)
     expect(golden, `${wire}-${type}.json`).toContainEqual(expect.objectContaining({ type }))
 })
 
-test.each(files)('[P2] %s with an unknown field is refused', (file) => {
+test.each(files)('[PW2, L4] %s with an unknown field is refused', (file) => {
   const message = read(file)
   const result = wireOf(file).safeParse({ ...(message as object), surprise: 1 })
   expect(result.error?.issues[0]).toMatchObject({ code: 'unrecognized_keys', keys: ['surprise'] })
 })
 
-test.each(files)('[P2] %s without any one of its fields is refused, with the path', (file) => {
+test.each(files)('[PW2] %s without any one of its fields is refused, with the path', (file) => {
   const message = read(file) as Record<string, unknown>
   for (const key of Object.keys(message)) {
     const { [key]: _left, ...rest } = message
@@ -109,7 +109,7 @@ describe('bad messages', () => {
     ['a language in words', CreateJobFields, { language: 'English' }, 'language', ''],
     ['a pool with a slash', CreateJobFields, { pool: 'a/b' }, 'pool', 'expected a pool name'],
   ]
-  test.each(bad)('[P3] %s is refused with a path and a reason', (_name, schema, value, path, reason) => {
+  test.each(bad)('[PW3] %s is refused with a path and a reason', (_name, schema, value, path, reason) => {
     const issue = schema.safeParse(value).error?.issues[0]
     expect(issue?.path.join('.')).toBe(path)
     expect(issue?.message).toContain(reason)
