@@ -2,10 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Dalston } from '#client/dalston.ts'
+import { findFfmpeg } from '#engines/audio/ffmpeg-decoder.ts'
 import { type Host, startHost } from '#host/host.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Makes recordings of other formats; a machine without it runs the tests that need none. */
+export const hasFfmpeg = findFfmpeg(process.env.PATH) !== null
 
 export interface CliResult {
   readonly code: number | null
