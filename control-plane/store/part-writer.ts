@@ -3,7 +3,7 @@
  * gather in one buffer of a part's size. What fits into the first part is a single put.
  */
 export const PART_BYTES = 8 * 1024 * 1024
-const FIRST_BYTES = 64 * 1024
+const FIRST_BYTES = 512 * 1024
 
 export class PartWriter {
   readonly #bucket: R2Bucket
@@ -23,7 +23,7 @@ export class PartWriter {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.sizeBytes += bytes.length
-    this.#grow(bytes.length)
+    if (this.#buffer.length < PART_BYTES) this.#grow(bytes.length)
     for (let offset = 0; offset < bytes.length; ) {
       const taken = Math.min(bytes.length - offset, PART_BYTES - this.#filledBytes)
       this.#buffer.set(bytes.subarray(offset, offset + taken), this.#filledBytes)
@@ -33,11 +33,10 @@ export class PartWriter {
     }
   }
 
-  /** A short recording needs no whole part's buffer. */
+  /** A short recording needs no whole part's buffer; one that is not short gets it at once. */
   #grow(addedBytes: number): void {
-    const neededBytes = Math.min(this.#filledBytes + addedBytes, PART_BYTES)
-    if (neededBytes <= this.#buffer.length) return
-    const larger = new Uint8Array(Math.min(PART_BYTES, Math.max(neededBytes, this.#buffer.length * 2)))
+    if (this.#filledBytes + addedBytes <= this.#buffer.length) return
+    const larger = new Uint8Array(PART_BYTES)
     larger.set(this.#buffer.subarray(0, this.#filledBytes))
     this.#buffer = larger
   }
