@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { hasFfmpeg, runProgram } from '#tests/e2e/kit/installation.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
+import { wordErrorRate } from '#tests/kit/word-error-rate.ts'
 import { axe, LOOKS, launch, openWindow, overflow, tabTo, type Window } from './kit/browser.ts'
 import { dropFiles } from './kit/drop.ts'
 import { type RealServer, startServer } from './kit/real-server.ts'
@@ -172,6 +174,20 @@ test('[U19] a large recording goes in parts and becomes a job all the same', asy
   expect(parts).toEqual([expect.stringMatching(/^\/ui\/uploads\/upload_\w+\/parts\/1$/)])
   expect(await page.locator('h1').innerText()).toBe('dictation.wav')
   expect((await transcriptOf(page)).length).toBeGreaterThan(20)
+  expectQuiet(visitor)
+})
+
+test.runIf(hasFfmpeg).each(['mp3', 'm4a'])('[U19] an %s goes the same way', async (format) => {
+  const path = recordings.join(`dictation.${format}`)
+  await runProgram('ffmpeg', ['-v', 'error', '-y', '-i', `${SAMPLES}dictation.wav`, '-b:a', '96k', path])
+  const { page } = visitor
+  await jobsPage(page)
+  await page.setInputFiles('#files', path)
+  await page.waitForURL('**/jobs/job_*')
+  const truth = readFileSync(`${SAMPLES}dictation.txt`, 'utf8')
+  await page.waitForSelector('.segments', { timeout: 45_000 })
+  const heard = (await page.locator('.segments p').allInnerTexts()).join(' ')
+  expect(wordErrorRate([[truth, heard]])).toBeLessThanOrEqual(0.08)
   expectQuiet(visitor)
 })
 
