@@ -39,5 +39,5 @@ function stop(cause: StopCause): AfterClose {
 const SENTENCES: Readonly<Record<StopCause, string>> = {
   bad_token: 'The server no longer knows this agent: join again with a new token (dalston agents token).',
   replaced: 'Another agent connected with this credential: give each machine, and each data folder, its own.',
-  upgrade_required: 'The server speaks a newer protocol than this agent: update Dalston on this machine.',
+  upgrade_required: 'Server and agent speak different versions of the protocol: update the older of the two.',
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Dispatcher, request } from 'undici'
 import { z } from 'zod'
@@ -40,10 +40,6 @@ export async function writeCredential(dataFolder: string, credential: Credential
   // A file left over from before keeps its old mode through writeFile.
   await chmod(draft, 0o600)
   await rename(draft, path)
-}
-
-export async function deleteCredential(dataFolder: string): Promise<void> {
-  await rm(join(dataFolder, FILE_NAME), { force: true })
 }
 
 /** `POST /agent/v1/join`. One try: the caller waits and asks again when the server was not there. */

@@ -8,7 +8,8 @@ export const command: Command = {
   summary: 'run an agent: lend this machine to a server',
   usage: `usage: dalston agent --server URL --token TOKEN [--name NAME] [--data DIR] [--slots N] [--threads N]
                      [--drain-timeout SECONDS]
-The token comes from \`dalston agents token\` and is needed once; then the agent's own credential is used.`,
+The token comes from \`dalston agents token\` and is needed once; then the agent's own credential, in --data (default
+~/.dalston/agent), is used. DALSTON_JOIN_TOKEN may hold the token, which keeps it out of the list of processes.`,
   /** The agent parses its own parameters; here it only gets the terminal. */
   async run(parameters) {
     const main = fileURLToPath(new URL('../agent/main.ts', import.meta.url))

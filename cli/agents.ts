@@ -56,11 +56,13 @@ async function token(parameters: readonly string[], io: Io): Promise<ExitCode> {
     io.out(`${JSON.stringify({ ...created, server: client.server })}\n`)
     return EXIT.ok
   }
-  io.out(`dalston agent --server ${client.server} --token ${created.token}\n`)
-  io.err(`joins pool ${created.pool}; valid until ${minute(created.expires_at)}\n`)
+  io.out(`npx dalston agent --server ${client.server} --token ${created.token}\n`)
+  io.err(
+    `joins pool ${created.pool}, as many agents as you like, until ${minute(created.expires_at)}; run it in a copy of this project after \`npm ci\`\n`,
+  )
   if (/\/\/(127\.|localhost|\[::1\])/.test(client.server)) {
     io.err(
-      'this address works on this machine only; for others run `dalston serve --host 0.0.0.0` and put its name there\n',
+      '127.0.0.1 is this machine only: on others put its name there, with the server started by `serve --host 0.0.0.0`\n',
     )
   }
   return EXIT.ok

@@ -6,7 +6,9 @@ export function parseParameters<T extends ParseArgsOptionsConfig>(parameters: re
   try {
     return parseArgs({ args: [...parameters], options, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+    // Node adds advice about positionals to the sentence that matters.
+    const [sentence] = (error instanceof Error ? error.message : String(error)).split('. To specify')
+    throw new UsageError(sentence ?? '', { cause: error })
   }
 }
 

@@ -31,6 +31,7 @@ Ctrl-C or SIGTERM ends it in order; what it was doing continues at the next star
     const host = await startHost({ dataPath, host: values.host, port, agent: !values['no-agent'] })
     try {
       io.err(`data in ${host.dataPath}; the API key is in admin.key there\n`)
+      if (values.data !== undefined) io.err(`in other terminals: export DALSTON_DATA=${host.dataPath}\n`)
       await Promise.race([host.agentReady, aborted(interrupts.first)]).catch((error: Error) => {
         io.err(`${error.message}; the server goes on without it\n`)
       })

@@ -14,7 +14,7 @@ export const Capabilities = z.strictObject({
 })
 export type Capabilities = z.infer<typeof Capabilities>
 
-/** An engine as its folder declares it. Every engine serves batch and realtime. */
+/** An engine as its folder declares it. `interfaces` names what is served today. */
 export const EngineManifest = z.strictObject({
   id: EngineId,
   name: z.string().min(1).max(100),

@@ -16,9 +16,13 @@ const SOURCES = [
   'models',
   'engines',
   'migrations',
+  'scripts',
+  'host/host-build.ts',
   'wrangler.toml',
   'package-lock.json',
 ]
+/** What lies among the sources and is not built: documents, recordings, how the model is made, what tools leave. */
+const UNBUILT = /^(node_modules|\.astro|make|samples)$|\.md$/
 /** Switches that keep the tools from telephoning home or asking. */
 const QUIET = {
   ASTRO_TELEMETRY_DISABLED: '1',
@@ -30,7 +34,7 @@ const QUIET = {
 function newestMs(path: string): number {
   const stats = statSync(path)
   if (!stats.isDirectory()) return stats.mtimeMs
-  const entries = readdirSync(path).filter((name) => name !== 'node_modules' && name !== '.astro')
+  const entries = readdirSync(path).filter((name) => !UNBUILT.test(name))
   return Math.max(0, ...entries.map((name) => newestMs(join(path, name))))
 }
 

@@ -6,7 +6,7 @@ export const manifest = EngineManifest.parse({
   version: '1.0.0',
   description: 'CTC acoustic models on ONNX Runtime, greedy or with a lexicon and an n-gram language model.',
   stages: ['transcribe'],
-  interfaces: ['batch', 'realtime'],
+  interfaces: ['batch'],
   capabilities: {
     // Whatever its models speak.
     languages: null,

@@ -9,7 +9,7 @@ export const manifest = EngineManifest.parse({
   version: '1.0.0',
   description: 'Any recording to 16 kHz mono, with speech regions, loudness and a waveform.',
   stages: ['prepare'],
-  interfaces: ['batch', 'realtime'],
+  interfaces: ['batch'],
   capabilities: {
     languages: null,
     word_timestamps: false,

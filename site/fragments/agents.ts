@@ -53,8 +53,8 @@ function joinForm(visit: Visit): Html {
 
 /** The line to run on the other machine, from a checkout of this project. */
 export function joinLine(created: CreatedJoinToken, visit: Visit): Html {
-  const line = `npm ci && npm run -s dalston -- agent --server ${visit.origin} --token ${created.token}`
-  return html`<p role="status">Run this on the machine with the GPU, in a copy of this project. The token works until
+  const line = `npm ci && npx dalston agent --server ${visit.origin} --token ${created.token}`
+  return html`<p role="status">Run this on the new machine, in a copy of this project. The token works until
       <time datetime="${created.expires_at}">${timestamp(created.expires_at)}</time> and is shown only now.</p>
     ${pasteLine('The line to run on the new machine', line)}
     <p class="quiet">The agent appears above as soon as it has connected.</p>`

@@ -81,7 +81,7 @@ function card({ hosts }: EngineKind, models: readonly ModelView[]): Html {
     <dl class="figures small">
       <div><dt>Waiting</dt><dd>${waiting(hosts)}</dd></div>
       <div><dt>Running</dt><dd>${total(hosts, (host) => host.running_tasks)}</dd></div>
-      <div><dt>Live sessions</dt><dd>${total(hosts, (host) => host.active_sessions)}</dd></div>
+      ${manifest.interfaces.includes('realtime') && html`<div><dt>Live sessions</dt><dd>${total(hosts, (host) => host.active_sessions)}</dd></div>`}
       <div><dt>Slots used</dt><dd>${used} of ${slots}</dd></div>
     </dl>
     <progress class="use" max="${Math.max(1, slots)}" value="${used}" aria-label="${manifest.name}: slots used"></progress>

@@ -81,7 +81,7 @@ describe('[A7] close codes', () => {
   it.each([
     { code: 4001, exitCode: 4, says: 'join again' },
     { code: 4009, exitCode: 1, says: 'Another agent' },
-    { code: 4011, exitCode: 1, says: 'update Dalston' },
+    { code: 4011, exitCode: 1, says: 'update the older' },
   ])('$code stops with $exitCode', async ({ code, exitCode, says }) => {
     const plane = await aControlPlane()
     // The credential that the join gave is refused; the join token may not buy a second one.

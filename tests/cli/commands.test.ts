@@ -107,8 +107,8 @@ test('[CLI12] jobs get, follow and cancel', async () => {
 test('[CLI13] agents token prints exactly the line to paste', async () => {
   server.on('POST /v1/agents/tokens', json({ token: 'dj_abc', pool: 'default', expires_at: AT }, 201))
   expect(await terminal.dalston('agents', 'token', '--expires-in', '60')).toBe(0)
-  expect(terminal.out).toBe(`dalston agent --server ${server.address} --token dj_abc\n`)
-  expect(terminal.err).toContain('this address works on this machine only')
+  expect(terminal.out).toBe(`npx dalston agent --server ${server.address} --token dj_abc\n`)
+  expect(terminal.err).toContain('127.0.0.1 is this machine only')
   expect(JSON.parse(server.requests[0]?.body.toString() ?? '')).toEqual({ expires_in_seconds: 60 })
 })
 

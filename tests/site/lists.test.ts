@@ -105,7 +105,7 @@ describe('the engines page', () => {
       { token: 'dj_x', pool: Pool.parse('default'), expires_at: at(86_400) },
       VISIT,
     ).markup
-    expect(textOf(line)).toContain('npm run -s dalston -- agent --server https://dalston.test --token dj_x')
+    expect(textOf(line)).toContain('npx dalston agent --server https://dalston.test --token dj_x')
   })
 
   test('[U1] escapes what agents say of themselves', () => {
