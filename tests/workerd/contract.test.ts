@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Health } from '#protocol/api.ts'
+import { PROBLEMS } from '#protocol/problem.ts'
 import { ROUTES } from '../../control-plane/http/routes.ts'
 import { call, callJson, formOf, problemOf, submit, TRANSCRIPTIONS } from './kit/api.ts'
 import { CANARY, type Doors, hasBody, openDoors, pathOf } from './kit/doors.ts'
@@ -121,6 +122,17 @@ describe('bad input', () => {
     const { status } = await new RawRequest(server, head).answer.catch(() => ({ status: 431 }))
     expect(Math.floor(status / 100)).toBe(4)
     expect((await call(server, '/health', { token: null })).status).toBe(200)
+  })
+
+  test('[P86] the type of every problem is a page that can be read without a key; an unknown page says so', async () => {
+    for (const code of Object.keys(PROBLEMS)) {
+      const page = await call(server, `/problems/${code}`, { token: null })
+      expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+      expect(await page.text()).toContain(code)
+    }
+    const unknown = await call(server, '/problems/none', { token: null })
+    expect(unknown.status).toBe(404)
+    expect(await unknown.text()).toContain('Nothing is here')
   })
 
   test('[P83] answers carry security headers, and no other origin may read them', async () => {
