@@ -86,8 +86,8 @@ class Agent implements RunningAgent {
     this.#parts = parts
     this.#cache = new OutputCache(joinPath(work.path, 'cache'), config.cacheLimitBytes)
     this.#cacheSweep = setInterval(() => this.#attempt(this.#cache.sweep(nowMs())), CACHE_SWEEP_MS).unref()
-    const host = { listUrl: engines.moduleUrl, abortGraceMs: config.timing.abortGraceMs, log }
-    this.#hosts = new EngineHosts(host, () =>
+    const host = { abortGraceMs: config.timing.abortGraceMs, log }
+    this.#hosts = new EngineHosts(engines, host, () =>
       this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced() }),
     )
     this.#tasks = new RunningTasks(this.#tools(), log, (event) => this.#loop.dispatch(event))
@@ -95,6 +95,7 @@ class Agent implements RunningAgent {
       version: packageJson.version,
       platform: this.#device.platform,
       slots: config.slots,
+      memoryMib: config.memoryMib,
       drainLimitMs: config.drainTimeoutMs,
     }
     const session = newSession({ identity, engines: this.#announced(), unanswered }, nowMs())
@@ -109,7 +110,7 @@ class Agent implements RunningAgent {
   }
 
   warm(): void {
-    this.#hosts.warm(this.#parts.engines.entries.map(({ manifest }) => manifest.id))
+    this.#hosts.warm(this.#parts.engines.map(({ manifest }) => manifest.id))
   }
 
   stop(): Promise<AgentEnd> {
@@ -245,7 +246,7 @@ class Agent implements RunningAgent {
   #announced(): AnnouncedEngine[] {
     const { engines, models, config } = this.#parts
     const loaded = this.#hosts.loadedModels()
-    return engines.entries.map(({ manifest }) => ({
+    return engines.map(({ manifest }) => ({
       manifest,
       device: this.#device.name,
       slots: config.slots,

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { RECONNECT_LIMITS, STABLE_MS } from './backoff.ts'
+import { describeDevice } from './device.ts'
 
 /** The local knobs. The server dictates the others in its welcome. */
 const Timing = z.strictObject({
@@ -26,7 +27,12 @@ export const AgentConfig = z.strictObject({
   slots: z.int().min(1).max(64).default(1),
   /** What each engine child may use; the cores shared out among the slots when not set. */
   threads: z.int().min(1).max(1024),
+  /** What the engines of this agent may take together. */
+  memoryMib: z.int().min(64),
   drainTimeoutMs: z.int().min(0).max(86_400_000).default(300_000),
+  /** A list module of the owner's own engines; alone, or beside the built-in ones. */
+  enginesPath: z.string().min(1).nullable().default(null),
+  enginesOnly: z.boolean().default(false),
   /** The root of the installation: `models/*.yaml` lie there, and bundled files relative to it. */
   rootFolder: z.string().min(1),
   /** Parts of large uploads; R2 wants them equal and at least 5 MiB. */
@@ -43,7 +49,11 @@ export const AgentConfig = z.strictObject({
 export type AgentConfig = z.infer<typeof AgentConfig>
 
 export const USAGE = `usage: node agent/main.ts --server URL [--token JOIN_TOKEN] [--data DIR] [--name NAME]
-                          [--slots N] [--threads N] [--drain-timeout SECONDS] [--log json]
+                          [--slots N] [--threads N] [--memory-mib N] [--drain-timeout SECONDS]
+                          [--engines FILE [--engines-only]] [--log json]
+  --memory-mib is what engines may take together; by default four fifths of what the machine has.
+  --engines adds the engines of a list module of your own, --engines-only leaves the others out; DALSTON_ENGINES=FILE
+  and DALSTON_ENGINES_ONLY=1 do the same.
   --token is needed once; then the credential in the data folder is used. DALSTON_JOIN_TOKEN does the same
   without showing the token in the list of processes.`
 
@@ -59,6 +69,7 @@ export function parseConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ag
     throw new UsageError(`--log: expected json, got ${flags.log}`)
   const slots = wholeNumber('--slots', flags.slots) ?? 1
   const drainSeconds = wholeNumber('--drain-timeout', flags['drain-timeout'])
+  const enginesPath = flags.engines ?? env.DALSTON_ENGINES ?? ''
   const parsed = AgentConfig.safeParse({
     server: flags.server ?? env.DALSTON_SERVER,
     joinToken: flags.token ?? env.DALSTON_JOIN_TOKEN ?? null,
@@ -67,12 +78,15 @@ export function parseConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ag
     slots,
     threads:
       wholeNumber('--threads', flags.threads) ?? Math.max(1, Math.floor(availableParallelism() / slots)),
+    memoryMib: wholeNumber('--memory-mib', flags['memory-mib']) ?? defaultMemoryMib(),
+    enginesPath: enginesPath === '' ? null : resolve(enginesPath),
+    enginesOnly: flags['engines-only'] ?? env.DALSTON_ENGINES_ONLY === '1',
     drainTimeoutMs: drainSeconds === undefined ? undefined : drainSeconds * 1000,
     rootFolder: fileURLToPath(new URL('..', import.meta.url)),
   })
   if (parsed.success) return parsed.data
   const { path, message } = parsed.error.issues[0] ?? { path: [], message: 'not valid' }
-  throw new UsageError(`--${path.join('.')}: ${message}`)
+  throw new UsageError(`--${dashed(path.join('.'))}: ${message}`)
 }
 
 /** A lease that is not extended at least three times before it ends would be lost to one late packet. */
@@ -92,6 +106,9 @@ function parseFlags(argv: readonly string[]) {
         name: { type: 'string' },
         slots: { type: 'string' },
         threads: { type: 'string' },
+        'memory-mib': { type: 'string' },
+        engines: { type: 'string' },
+        'engines-only': { type: 'boolean' },
         'drain-timeout': { type: 'string' },
         log: { type: 'string' },
       },
@@ -103,6 +120,18 @@ function parseFlags(argv: readonly string[]) {
 
 function wholeNumber(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`${flag}: expected a whole number, got ${text}`)
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag}: expected a whole number, got ${text}`)
   return Number(text)
+}
+
+/** The rest is for the agent, the system, and what shares the machine with them. */
+const ENGINES_PART = 0.8
+
+function defaultMemoryMib(): number {
+  return Math.floor(describeDevice().memoryMib * ENGINES_PART)
+}
+
+/** `memoryMib` as its flag is written. */
+function dashed(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }

@@ -14,6 +14,12 @@ export function describeDevice(): Device {
     name: 'cpu',
     platform: `${platform()}-${arch()} ${release()}`.slice(0, 100),
     cores: availableParallelism(),
-    memoryMib: Math.round(totalmem() / 1024 ** 2),
+    memoryMib: Math.floor(memoryBytes() / 1024 ** 2),
   }
+}
+
+/** Of the machine, or of the container where that has less: Node says 0, or more than there is, where nothing limits it. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }

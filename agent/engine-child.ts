@@ -3,7 +3,7 @@ import type { TaskError } from '#protocol/task.ts'
 import { engineIn } from './engine-list.ts'
 import { type ChildMessage, HostMessage, type RunOrder } from './host-messages.ts'
 import { watchParent } from './parent-watch.ts'
-import { isEngineStage, stageInputs } from './stage-inputs.ts'
+import { engineTask, isEngineStage } from './stage-inputs.ts'
 
 /**
  * The process that runs one engine: `node engine-child.ts <list module> <engine id>`. One task at a time; the model stays
@@ -66,9 +66,7 @@ function runEngine(
   signal: AbortSignal,
 ): ReturnType<Engine<EngineStage, unknown>['run']> {
   if (!isEngineStage(order.stage)) throw new Error(`expected a stage of an engine, got ${order.stage}`)
-  const inputs = stageInputs(order.stage, order.files)
-  const { outputFolder, parameters } = order
-  return one.run({ inputs, outputFolder, parameters }, model, {
+  return one.run(engineTask(order.stage, order), model, {
     signal,
     report: (progress, partial) => tell({ type: 'report', progress, partial: partial ?? null }),
   })

@@ -1,7 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { EngineError } from '#engines/engine.ts'
-import type { StageSummary, TaskError } from '#protocol/task.ts'
+import type { StageSummary } from '#protocol/summary.ts'
+import type { TaskError } from '#protocol/task.ts'
+import type { EngineEntry } from './engine-list.ts'
 import { ChildMessage, type HostMessage, type RunOrder } from './host-messages.ts'
 import type { Log } from './log.ts'
 import type { Report } from './progress.ts'
@@ -11,8 +13,7 @@ import type { Report } from './progress.ts'
  * must go. One task at a time. A crash costs one task; the next gets a fresh child.
  */
 export interface HostOptions {
-  readonly engineId: string
-  readonly listUrl: string
+  readonly engine: EngineEntry
   readonly abortGraceMs: number
   readonly log: Log
   readonly onModel: (modelId: string | null) => void
@@ -83,9 +84,10 @@ export class EngineHost {
   }
 
   #fork(): ChildProcess {
-    const { engineId, listUrl, log } = this.#options
-    const child = fork(CHILD_PATH, [listUrl, engineId], {
-      env: childEnvironment(process.env),
+    const { engine, log } = this.#options
+    const engineId = engine.manifest.id
+    const child = fork(CHILD_PATH, [engine.moduleUrl, engineId], {
+      env: childEnvironment(process.env, engine.environment),
       execArgv: [],
       // Its own process group: a Ctrl-C in the terminal is for the agent, which drains; and a kill takes helpers too.
       detached: true,
@@ -115,7 +117,7 @@ export class EngineHost {
   #receive(raw: unknown): void {
     const parsed = ChildMessage.safeParse(raw)
     if (!parsed.success) {
-      this.#options.log('engine.malformed_message', { engine_id: this.#options.engineId })
+      this.#options.log('engine.malformed_message', { engine_id: this.#options.engine.manifest.id })
       this.#kill()
       return
     }
@@ -161,7 +163,7 @@ function abortError(signal: AbortSignal): TaskError {
   return { code: 'aborted', message: 'The task was aborted.', retryable: true }
 }
 
-/** What an engine may see of ours: nothing secret is in it, whatever the agent was started with. */
+/** What an engine may see of ours, besides what its list names: nothing secret, whatever the agent was started with. */
 const INHERITED = [
   'PATH',
   'HOME',
@@ -173,8 +175,10 @@ const INHERITED = [
   'CUDA_VISIBLE_DEVICES',
 ]
 
-function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const inherited = INHERITED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))
+function childEnvironment(env: NodeJS.ProcessEnv, named: readonly string[]): NodeJS.ProcessEnv {
+  const inherited = [...INHERITED, ...named].flatMap((name) =>
+    env[name] === undefined ? [] : [[name, env[name]]],
+  )
   return {
     ...Object.fromEntries(inherited),
     // ONNX Runtime 1.30 writes a device id and an event database into HOME unless told not to.

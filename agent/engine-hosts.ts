@@ -1,15 +1,20 @@
 import { EngineHost, type HostOptions } from './engine-host.ts'
+import type { EngineList } from './engine-list.ts'
+
+type SharedOptions = Omit<HostOptions, 'engine' | 'onModel'>
 
 /**
  * All engine children of this agent. An engine has one child; with more slots than one it gets another when all of its
  * children are busy. Knows which models lie in memory.
  */
 export class EngineHosts {
-  readonly #options: Omit<HostOptions, 'engineId' | 'onModel'>
+  readonly #engines: EngineList
+  readonly #options: SharedOptions
   readonly #onLoadedChanged: () => void
   readonly #lanes = new Map<string, { readonly host: EngineHost; modelId: string | null }[]>()
 
-  constructor(options: Omit<HostOptions, 'engineId' | 'onModel'>, onLoadedChanged: () => void) {
+  constructor(engines: EngineList, options: SharedOptions, onLoadedChanged: () => void) {
+    this.#engines = engines
     this.#options = options
     this.#onLoadedChanged = onLoadedChanged
   }
@@ -21,11 +26,13 @@ export class EngineHosts {
     const free = lanes.filter((lane) => !lane.host.busy)
     const best = free.find((lane) => lane.modelId === modelId) ?? free[0]
     if (best !== undefined) return best.host
+    const engine = this.#engines.find(({ manifest }) => manifest.id === engineId)
+    if (engine === undefined) throw new Error(`this agent has no engine ${engineId}`)
     const lane = {
       modelId: null as string | null,
       host: new EngineHost({
         ...this.#options,
-        engineId,
+        engine,
         onModel: (id) => {
           if (lane.modelId === id) return
           lane.modelId = id

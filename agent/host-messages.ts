@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Stage } from '#protocol/stage.ts'
-import { Partial, Progress, StageSummary, TaskError, TaskParameters } from '#protocol/task.ts'
+import { StageSummary } from '#protocol/summary.ts'
+import { Partial, Progress, TaskError, TaskParameters } from '#protocol/task.ts'
 
 /** The wire between the agent and an engine child (Node IPC, JSON). Files travel by path, never by content. */
 export const RunOrder = z.strictObject({

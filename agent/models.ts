@@ -64,6 +64,9 @@ export class Models {
         runtime_model_id: catalog.runtime_model_id,
         languages: catalog.languages,
         word_timestamps: catalog.capabilities.word_timestamps,
+        // No model of the catalog does: its capabilities have no such field.
+        diarization: false,
+        memory_mib: catalog.hardware.min_ram_mb,
         embedded: catalog.embedded,
         loaded: loaded.has(catalog.id),
       }))

@@ -80,13 +80,14 @@ function apply(state: SessionState, event: SessionEvent, nowMs: number): Step {
 }
 
 function greet(state: SessionState): Step {
-  const { version, platform, slots } = state.identity
+  const { version, platform, slots, memoryMib } = state.identity
   const hello: AgentMessage = {
     type: 'agent.hello',
     protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
     version,
     platform,
     slots,
+    memory_mib: memoryMib,
     engines: [...state.engines],
     // Every result that waits may still hold its grant: the welcome says which.
     running: [

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CONTENT_TYPES, EngineError, type EngineStage, STAGE_ARTIFACTS } from '#engines/engine.ts'
+import { EngineError } from '#engines/engine.ts'
 import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import { Artifacts, type TransferOptions } from './artifacts.ts'
 import type { OutputCache } from './cache.ts'
@@ -10,6 +10,7 @@ import { sentenceOf } from './log.ts'
 import type { Models } from './models.ts'
 import type { Report } from './progress.ts'
 import type { TaskGranted, TaskOffer } from './session/state.ts'
+import { contentTypeOf, inputsOf, outputNames } from './stage-files.ts'
 import { isEngineStage } from './stage-inputs.ts'
 import type { TaskFolder, WorkFolder } from './work-folder.ts'
 
@@ -60,7 +61,8 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
   const artifacts = new Artifacts({ ...tools.transfer, token: order.token, signal })
 
   const fetchStart = tools.nowMs()
-  const files = await fetchInputs(offer.stage, granted.inputs, folder, artifacts, tools.cache)
+  const inputs = inputsOf(offer.stage, granted.inputs, granted.parameters.channel)
+  const files = await fetchInputs(inputs, folder, artifacts, tools.cache)
   const fetchMs = tools.nowMs() - fetchStart
 
   const model = await modelFor(offer, tools)
@@ -79,7 +81,8 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
     throw badOutput(`The engine answered with a summary of ${summary.stage} instead of ${offer.stage}.`)
 
   const uploadStart = tools.nowMs()
-  const outputs = await uploadOutputs(offer.stage, folder, granted.output_prefix, artifacts)
+  const names = outputNames(offer.stage, granted.parameters, summary)
+  const outputs = await uploadOutputs(names, folder, granted.output_prefix, artifacts)
   const transfer_ms = Math.round(fetchMs + tools.nowMs() - uploadStart)
   signal.throwIfAborted()
   for (const { artifact, path } of outputs)
@@ -93,17 +96,13 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
 }
 
 async function fetchInputs(
-  stage: EngineStage,
-  inputs: readonly Artifact[],
+  inputs: ReadonlyMap<string, Artifact>,
   folder: TaskFolder,
   artifacts: Artifacts,
   cache: OutputCache,
 ): Promise<RunOrder['files']> {
   const files: RunOrder['files'] = {}
-  for (const name of STAGE_ARTIFACTS[stage].reads) {
-    const input = inputs.find((one) => one.name === name)
-    if (input === undefined)
-      throw refusal('input_missing', `The grant names no input ${name}, which ${stage} reads.`)
+  for (const [name, input] of inputs) {
     const path = join(folder.inputs, name)
     if (!(await cache.lend(input.key, path, input.size_bytes))) await artifacts.download(input, path)
     files[name] = { path, sizeBytes: input.size_bytes }
@@ -120,17 +119,17 @@ async function modelFor(offer: TaskOffer, tools: TaskTools): Promise<RunOrder['m
 }
 
 async function uploadOutputs(
-  stage: EngineStage,
+  names: readonly string[],
   folder: TaskFolder,
   prefix: string,
   artifacts: Artifacts,
 ): Promise<{ readonly artifact: Artifact; readonly path: string }[]> {
   const outputs: { readonly artifact: Artifact; readonly path: string }[] = []
-  for (const name of STAGE_ARTIFACTS[stage].writes) {
+  for (const name of names) {
     const path = join(folder.outputs, name)
     const stats = await stat(path).catch(() => null)
-    if (stats === null) throw badOutput(`The engine wrote no ${name}, which ${stage} promises.`)
-    const content_type = CONTENT_TYPES[name] ?? 'application/octet-stream'
+    if (stats === null) throw badOutput(`The engine wrote no ${name}, which its stage promises.`)
+    const content_type = contentTypeOf(name)
     const artifact = { name, key: `${prefix}${name}`, size_bytes: stats.size, content_type }
     await artifacts.upload(artifact.key, path, artifact.size_bytes, content_type)
     outputs.push({ artifact, path })

@@ -7,9 +7,11 @@ import type { Command } from './io.ts'
 export const command: Command = {
   summary: 'run an agent: lend this machine to a server',
   usage: `usage: dalston agent --server URL --token TOKEN [--name NAME] [--data DIR] [--slots N] [--threads N]
-                     [--drain-timeout SECONDS]
+                     [--memory-mib N] [--engines FILE [--engines-only]] [--drain-timeout SECONDS]
 The token comes from \`dalston agents token\` and is needed once; then the agent's own credential, in --data (default
-~/.dalston/agent), is used. DALSTON_JOIN_TOKEN may hold the token, which keeps it out of the list of processes.`,
+~/.dalston/agent), is used. DALSTON_JOIN_TOKEN may hold the token, which keeps it out of the list of processes. --memory-mib is what engines
+may take together, four fifths of the machine's memory when not given. --engines FILE adds the engines of a list module
+of your own (engines/README.md says how one looks); --engines-only leaves the built-in ones out.`,
   /** The agent parses its own parameters; here it only gets the terminal. */
   async run(parameters) {
     const main = fileURLToPath(new URL('../agent/main.ts', import.meta.url))

@@ -10,6 +10,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   agent: () => import('./agent.ts'),
   keys: () => import('./keys.ts'),
   serve: () => import('./serve.ts'),
+  settings: () => import('./settings.ts'),
   demo: () => import('./demo.ts'),
   version: () => import('./version.ts'),
   help: () => import('./help.ts'),

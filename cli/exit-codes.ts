@@ -1,4 +1,5 @@
 import { DalstonProblem, DalstonUnreachable } from '#client/errors.ts'
+import { SettingsError } from '#host/host-error.ts'
 import type { JobView } from '#protocol/job.ts'
 
 /** What the shell learns. 4 follows gh, 130 is 128 + SIGINT. */
@@ -29,7 +30,7 @@ export class CommandError extends Error {
 }
 
 export function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof UsageError) return EXIT.usage
+  if (error instanceof UsageError || error instanceof SettingsError) return EXIT.usage
   if (error instanceof CommandError) return error.exitCode
   if (error instanceof DalstonUnreachable) return EXIT.unavailable
   if (!(error instanceof DalstonProblem)) return EXIT.failure

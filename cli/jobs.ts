@@ -7,7 +7,7 @@ import { letGo } from './let-go.ts'
 import { choice, exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS, wholeNumber } from './parameters.ts'
 import { progressView } from './progress-view.ts'
 import { stageName } from './render-bars.ts'
-import { embeddedNote } from './render-end.ts'
+import { embeddedNote, warningLines } from './render-end.ts'
 import { minute, renderTable } from './render-table.ts'
 import { connect } from './target.ts'
 import { duration } from './text.ts'
@@ -84,11 +84,15 @@ function describe(job: JobView): string {
     ['created', minute(job.created_at)],
     ['audio', job.audio_duration_seconds === null ? '' : duration(job.audio_duration_seconds)],
     ['waits', job.why ?? ''],
+    ['priority', job.priority === 'normal' ? '' : job.priority],
     ['error', job.error === null ? '' : `${job.error.message} (${job.error.code})`],
     ...job.stages.map((stage) => [
       stageName(stage),
-      [stage.status, stage.engine_id, stage.model_id, stage.why].filter((each) => each !== null).join(', '),
+      [stage.status, stage.engine_id, stage.model_id, stage.error?.message ?? null, stage.why]
+        .filter((each) => each !== null)
+        .join(', '),
     ]),
+    ...warningLines(job).map((line) => ['warning', line]),
   ].filter(([, value]) => value !== '')
   return renderTable(['', ''], facts, '').trimStart()
 }

@@ -29,8 +29,7 @@ export function renderCompact(label: string, { job }: LiveJob, columns: number):
 
 /** `transcribe`, and `transcribe 1` where it is split by channel. */
 export function stageName(stage: StageView): string {
-  const channel = /\.ch(\d+)$/.exec(stage.task_id)?.[1]
-  return channel === undefined ? stage.stage : `${stage.stage} ${channel}`
+  return stage.channel === null ? stage.stage : `${stage.stage} ${stage.channel}`
 }
 
 /** What the job waits for, where no stage says it already. */

@@ -14,8 +14,16 @@ export function renderEnd(label: string, job: JobView): string[] {
   return [
     `${label}: ${speed(job)}`,
     ...(job.result?.no_speech ? [`${label}: no speech was found`] : []),
-    ...job.pipeline_warnings.map((warning) => `${label}: ${warning.stage}: ${warning.message}`),
+    ...warningLines(job).map((line) => `${label}: ${line}`),
   ]
+}
+
+/** A line each; of a stage that was left out with what stands in for it. */
+export function warningLines({ pipeline_warnings: warnings }: JobView): string[] {
+  return warnings.map(({ stage, status, fallback, message }) => {
+    const instead = fallback === undefined ? '' : ` (instead: ${fallback.replaceAll('_', ' ')})`
+    return `${stage}${status === undefined ? '' : ` ${status}`}: ${message}${instead}`
+  })
 }
 
 /** Every transcript of the embedded model says so; null for others. */

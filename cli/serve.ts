@@ -16,6 +16,7 @@ export const command: Command = {
   --port PORT   0 takes a free one
   --data DIR    where everything is kept: $DALSTON_DATA, else $XDG_DATA_HOME/dalston, else ~/.local/share/dalston
   --no-agent    no local agent: \`dalston agents token\` lets others join
+Settings are read from settings.yaml in the data folder, and from the environment, which wins: see \`dalston settings\`.
 Ctrl-C or SIGTERM ends it in order; what it was doing continues at the next start.`,
   async run(parameters, io) {
     const { values, positionals } = parseParameters(parameters, {
@@ -28,7 +29,13 @@ Ctrl-C or SIGTERM ends it in order; what it was doing continues at the next star
     const port = wholeNumber('--port', values.port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT
     const dataPath = values.data === undefined ? defaultDataPath(io.environment) : resolve(values.data)
     const interrupts = io.listenForInterrupts()
-    const host = await startHost({ dataPath, host: values.host, port, agent: !values['no-agent'] })
+    const host = await startHost({
+      dataPath,
+      host: values.host,
+      port,
+      agent: !values['no-agent'],
+      environment: io.environment,
+    })
     try {
       io.err(`data in ${host.dataPath}; the API key is in admin.key there\n`)
       if (values.data !== undefined) io.err(`in other terminals: export DALSTON_DATA=${host.dataPath}\n`)

@@ -4,7 +4,6 @@ import {
   type AgentView,
   CreatedJob,
   CreatedJoinToken,
-  type CreateJobFields,
   type CreateJoinToken,
   EngineList,
   type EngineView,
@@ -21,13 +20,11 @@ import type { UploadId } from '#protocol/ids.ts'
 import { type JobStatus, type JobSummary, JobView } from '#protocol/job.ts'
 import { type EventsOptions, type StreamedEvent, streamEvents } from './events.ts'
 import { Connection, type ConnectionOptions, parseJson, refusal } from './http.ts'
+import { formFields, type SubmitFields } from './submit-fields.ts'
 import { type UploadOptions, uploadParts } from './upload.ts'
 
 /** Above this the recording goes in parts: the edge takes no larger request body. */
 export const SINGLE_REQUEST_BYTES = 100_000_000
-
-/** What a job is asked with; `file_name` and the file are given apart. */
-export type SubmitFields = Omit<z.input<typeof CreateJobFields>, 'upload_id'>
 
 export interface SubmitOptions extends UploadOptions {
   readonly fields?: SubmitFields | undefined
@@ -60,9 +57,7 @@ export class Dalston {
   async submit(file: Blob, fileName: string, options: SubmitOptions = {}): Promise<CreatedJob> {
     const { signal } = options
     const form = new FormData()
-    for (const [name, value] of Object.entries(options.fields ?? {})) {
-      if (value !== undefined) form.append(name, value)
-    }
+    for (const [name, text] of formFields(options.fields ?? {})) form.append(name, text)
     if (options.resume !== undefined || file.size > (options.singleRequestBytes ?? SINGLE_REQUEST_BYTES)) {
       form.append('upload_id', (await this.upload(file, fileName, options)).id)
     } else {

@@ -9,7 +9,11 @@ export interface ListedEngine {
   readonly load: () => Promise<Engine<EngineStage, unknown>>
 }
 
-/** Every engine there is. To add one: its folder, and a line here. */
+/**
+ * Every engine of this installation. To add one: its folder, and a line here. Engines of one's own stand in another such
+ * module, which an agent is given by `--engines FILE`; it may export `ENVIRONMENT` as well, the names of variables that its
+ * engines read.
+ */
 export const ENGINES: readonly ListedEngine[] = [
   { manifest: prepare, load: async () => (await import('./prepare/engine.ts')).default },
   { manifest: ctc, load: async () => (await import('./ctc/engine.ts')).default },

@@ -27,7 +27,7 @@ export interface DataFolder {
   readonly lockPath: string
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** $DALSTON_DATA, else $XDG_DATA_HOME/dalston, else ~/.local/share/dalston. */
 export function defaultDataPath(environment: Environment): string {

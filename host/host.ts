@@ -1,12 +1,13 @@
 import { writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { CreatedJoinToken, SignInLink } from '#protocol/api.ts'
-import { adminKey, openDataFolder, tokenSecret } from './data-folder.ts'
+import { adminKey, type Environment, openDataFolder, tokenSecret } from './data-folder.ts'
 import { readWorkerBuild } from './host-build.ts'
 import { HostError } from './host-error.ts'
 import { startLocalAgent } from './local-agent.ts'
 import { takeLock } from './lock.ts'
 import type { ProcessIdentity } from './processes.ts'
+import { readHostSettings, settingVariables } from './settings.ts'
 
 export interface HostOptions {
   readonly dataPath: string
@@ -14,6 +15,8 @@ export interface HostOptions {
   readonly port: number
   /** False: no local agent. */
   readonly agent: boolean
+  /** What overrules settings.yaml; this process's own where not given. */
+  readonly environment?: Environment | undefined
   /** File descriptor for the log of server and agent. */
   readonly logFd?: number | undefined
   /** The built Worker, the site and the agent; the project's own where not given. */
@@ -35,10 +38,12 @@ export interface Host {
 
 /**
  * Self-hosting: the control plane and, unless told not to, one local agent, on one data folder.
- * @throws HostError in one sentence when folder or port are not to be had; then nothing is left running.
+ * @throws HostError in one sentence when folder or port are not to be had, SettingsError with one for each setting that
+ * cannot be used; then nothing is left running.
  */
 export async function startHost(options: HostOptions): Promise<Host> {
   const log = (line: string) => void writeSync(options.logFd ?? 2, `${line}\n`)
+  const { settings } = readHostSettings(options.dataPath, options.environment ?? process.env)
   const build = readWorkerBuild(options.workerPath ?? projectPath('dist/worker'))
   const folder = openDataFolder(options.dataPath)
   const secrets = { ADMIN_KEY: adminKey(folder), TOKEN_SECRET: tokenSecret(folder) }
@@ -68,7 +73,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
       ...options,
       build,
       folder,
-      secrets,
+      variables: { ...settingVariables(settings), ...secrets },
       sitePath: options.sitePath ?? projectPath('dist/site'),
       log,
       onProcesses: (runtime) => record({ runtime }),

@@ -15,7 +15,8 @@ export interface WorkerServerOptions {
   readonly host: string
   /** 0: a free one. */
   readonly port: number
-  readonly secrets: { readonly ADMIN_KEY: string; readonly TOKEN_SECRET: string }
+  /** Text bindings: the settings and the secrets. */
+  readonly variables: Readonly<Record<string, string>>
   /** The site's folder; the one named in the build where it is not given. */
   readonly sitePath?: string | undefined
   readonly log: (line: string) => void
@@ -67,7 +68,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
 
 function miniflareOptions(options: WorkerServerOptions, onRestart: () => void): MiniflareOptions {
   const { build, folder, log } = options
-  const secrets = Object.entries(options.secrets).map(
+  const variables = Object.entries(options.variables).map(
     ([name, value]) => [name, { type: 'text', value }] as const,
   )
   const assets = build.assets === null ? {} : { assets: withDirectory(build.assets, options.sitePath) }
@@ -76,7 +77,7 @@ function miniflareOptions(options: WorkerServerOptions, onRestart: () => void): 
     compatibilityDate: build.compatibilityDate,
     compatibilityFlags: build.compatibilityFlags,
     manifest: { mainModule: build.mainModule, modulesRoot: folder.path, modules: build.modules },
-    env: { ...build.bindings, ...Object.fromEntries(secrets) },
+    env: { ...build.bindings, ...Object.fromEntries(variables) },
     exports: build.exports,
     ...assets,
   }

@@ -8,7 +8,7 @@ import { Artifact, Partial, Progress, TaskOutcome, TaskParameters } from './task
  * The agent wire: JSON text frames over the agent's one outbound WebSocket. Times are epoch milliseconds.
  * Liveness is the literal text `ping`, answered `pong` without waking the registry.
  */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 export const MAX_FRAME_BYTES = 65_536
 
 /** Why a socket was closed, and so what the agent does next (see protocol/README.md). */
@@ -29,6 +29,8 @@ export const AgentHello = z.strictObject({
   version: z.string().max(40),
   platform: z.string().max(100),
   slots: z.int().min(1).max(1024),
+  /** The memory that engines of this agent may take in all. */
+  memory_mib: z.int().positive().nullable(),
   engines: z.array(AnnouncedEngine).max(100),
   /** What this process still runs from an earlier connection. */
   running: z.array(Grant).max(1024),

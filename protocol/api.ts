@@ -1,30 +1,10 @@
 import { z } from 'zod'
 import { AnnouncedEngine } from './engine.ts'
-import { AgentId, JobId, Pool, UploadId } from './ids.ts'
+import { AgentId, JobId, ModelId, Pool, UploadId } from './ids.ts'
 import { JobStatus, JobSummary, JobView } from './job.ts'
-import { Language } from './language.ts'
 import { CatalogModel } from './model.ts'
-import { Granularity, Segment, Word } from './transcript.ts'
-
-/** The form fields of `POST /v1/audio/transcriptions` besides `file` (or `upload_id`, which stands for a finished upload). */
-export const CreateJobFields = z.strictObject({
-  model: z.string().min(1).max(200).default('auto'),
-  language: z.union([z.literal('auto'), Language]).default('auto'),
-  name: z.string().min(1).max(300).optional(),
-  timestamps_granularity: Granularity.default('word'),
-  speaker_detection: z.enum(['none', 'diarize', 'per_channel']).default('none'),
-  pii_detection: z
-    .enum(['true', 'false'])
-    .transform((value) => value === 'true')
-    .default(false),
-  redact_pii_audio: z
-    .enum(['true', 'false'])
-    .transform((value) => value === 'true')
-    .default(false),
-  pool: Pool.optional(),
-  upload_id: UploadId.optional(),
-})
-export type CreateJobFields = z.infer<typeof CreateJobFields>
+import { Stage } from './stage.ts'
+import { Segment, Word } from './transcript.ts'
 
 /** 201 of a submit. */
 export const CreatedJob = z.strictObject({
@@ -32,6 +12,10 @@ export const CreatedJob = z.strictObject({
   status: JobStatus,
   name: z.string().nullable(),
   created_at: z.iso.datetime(),
+  /** Engine and model that were selected for each stage; empty while the job waits for one. */
+  stages: z.array(
+    z.strictObject({ stage: Stage, engine_id: z.string().nullable(), model_id: ModelId.nullable() }),
+  ),
 })
 export type CreatedJob = z.infer<typeof CreatedJob>
 

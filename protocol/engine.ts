@@ -38,6 +38,10 @@ export const AnnouncedModel = z.strictObject({
   runtime_model_id: z.string().min(1).max(200),
   languages: z.array(Language).nullable(),
   word_timestamps: z.boolean(),
+  /** Tells speakers apart by itself. */
+  diarization: z.boolean(),
+  /** What it takes when loaded; null where nobody measured it. */
+  memory_mib: z.int().positive().nullable(),
   embedded: z.boolean(),
   loaded: z.boolean(),
 })

@@ -11,7 +11,11 @@ import { Progress } from './task.ts'
  */
 const at = z.iso.datetime()
 /** What every transition changes besides its stage. */
-const job = { at, progress: JobView.shape.progress }
+const job = {
+  at,
+  progress: JobView.shape.progress,
+  pipeline_warnings: JobView.shape.pipeline_warnings,
+}
 
 export const JobEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('snapshot'), job: JobView }),
@@ -64,16 +68,19 @@ export function foldEvent(live: LiveJob | null, event: JobEvent): LiveJob | null
   if (live === null) return null
   switch (event.type) {
     case 'job.status': {
-      const { status, started_at, why, stages, progress } = event
-      return { ...live, job: { ...live.job, status, started_at, why, stages, progress } }
+      const { status, started_at, why, stages, progress, pipeline_warnings } = event
+      return { ...live, job: { ...live.job, status, started_at, why, stages, progress, pipeline_warnings } }
     }
     case 'task.queued':
     case 'task.started':
-    case 'task.failed':
-      return { ...live, job: withStage({ ...live.job, progress: event.progress }, event.stage) }
+    case 'task.failed': {
+      const { progress, pipeline_warnings } = event
+      return { ...live, job: withStage({ ...live.job, progress, pipeline_warnings }, event.stage) }
+    }
     case 'task.completed': {
-      const { progress, audio_duration_seconds } = event
-      return { ...live, job: withStage({ ...live.job, progress, audio_duration_seconds }, event.stage) }
+      const { progress, pipeline_warnings, audio_duration_seconds } = event
+      const job = { ...live.job, progress, pipeline_warnings, audio_duration_seconds }
+      return { ...live, job: withStage(job, event.stage) }
     }
     case 'task.progress': {
       const stages = live.job.stages.map((stage) =>

@@ -15,6 +15,7 @@ export const PROBLEMS = {
   unsupported_media_type: { status: 415, title: 'This content type is not served here' },
   range_not_satisfiable: { status: 416, title: 'That range is outside the object' },
   model_not_found: { status: 422, title: 'No such model' },
+  invalid_pipeline: { status: 422, title: 'The pipeline cannot be built like that' },
   no_capable_engine: { status: 422, title: 'No engine that runs now can do this' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },

@@ -27,6 +27,31 @@ export const ALWAYS_REQUIRED: ReadonlySet<Stage> = new Set([
   'merge',
 ])
 
+/** Run beside or after recognition when a job asks for them; they say what was asked, so nothing is left out silently. */
+export const OPTIONAL_STAGES = [
+  'align',
+  'diarize',
+  'detect_emotions',
+  'detect_events',
+  'detect_topics',
+  'refine',
+] as const
+export type OptionalStage = (typeof OPTIONAL_STAGES)[number]
+
+/** What stands in for an optional stage that was skipped, as `pipeline_warnings` name it. */
+export const FALLBACKS: Readonly<Record<OptionalStage, string>> = {
+  align: 'transcription_timestamps',
+  diarize: 'single_speaker',
+  detect_emotions: 'omitted',
+  detect_events: 'empty',
+  detect_topics: 'omitted',
+  refine: 'raw_text',
+}
+
+export function isOptional(stage: Stage): stage is OptionalStage {
+  return !ALWAYS_REQUIRED.has(stage)
+}
+
 /** How often a stage is run again after a counted failure. */
 export const MAX_RETRIES: Readonly<Record<Stage, number>> = {
   prepare: 3,

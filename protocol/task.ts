@@ -3,7 +3,8 @@ import { Seconds } from './audio.ts'
 import { EngineId, ModelId } from './ids.ts'
 import { Language } from './language.ts'
 import { Stage } from './stage.ts'
-import { Granularity, PipelineWarning, TranscriptSummary } from './transcript.ts'
+import { StageSummary } from './summary.ts'
+import { Granularity } from './transcript.ts'
 
 /** An object in R2 that a task reads or wrote. The name is what the engine calls it, the key where it lies. */
 export const Artifact = z.strictObject({
@@ -21,9 +22,24 @@ export const Requirements = z.strictObject({
   model_id: ModelId.nullable(),
   language: Language.nullable(),
   word_timestamps: z.boolean(),
+  /** The engine itself tells speakers apart: the shape has no diarize stage. */
+  diarization: z.boolean(),
   split_channels: z.boolean(),
+  /** Native streaming. */
+  streaming: z.boolean(),
 })
 export type Requirements = z.infer<typeof Requirements>
+
+/** How many speakers there are, as far as the caller knows. */
+export const SpeakerHints = z.strictObject({
+  count: z.int().min(1).max(32).nullable(),
+  min: z.int().min(1).max(32).nullable(),
+  max: z.int().min(1).max(32).nullable(),
+})
+export type SpeakerHints = z.infer<typeof SpeakerHints>
+
+export const EntityType = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/, 'expected an entity type such as email')
+export const RedactionMode = z.enum(['silence', 'beep'])
 
 /** The stage's own parameters, as the engine receives them. */
 export const TaskParameters = z.strictObject({
@@ -33,35 +49,20 @@ export const TaskParameters = z.strictObject({
   granularity: Granularity,
   /** Known after prepare. */
   audio_seconds: Seconds.nullable(),
+  /** The channel that this task handles; null for all of them. */
+  channel: z.int().min(0).nullable(),
+  /** Prepare writes one `audio.ch<n>.s16` for each channel. */
+  split_channels: z.boolean(),
+  /** Tell speakers apart: diarize, and a transcriber whose own diarization the shape relies on. */
+  speakers: SpeakerHints.nullable(),
+  redaction: z
+    .strictObject({
+      entity_types: z.array(EntityType).max(100).nullable(),
+      mode: RedactionMode,
+    })
+    .nullable(),
 })
 export type TaskParameters = z.infer<typeof TaskParameters>
-
-export const PrepareSummary = z.strictObject({
-  stage: z.literal('prepare'),
-  duration_seconds: Seconds,
-  source: z.strictObject({
-    container: z.string(),
-    codec: z.string(),
-    channels: z.int().min(1),
-    sample_rate_hz: z.int().min(1),
-  }),
-  /** Decibels relative to full scale; null for digital silence. */
-  loudness_dbfs: z.number().nullable(),
-  peak_dbfs: z.number().nullable(),
-  speech_seconds: Seconds,
-  decoder: z.enum(['built_in', 'ffmpeg', 'node_av']),
-  warnings: z.array(PipelineWarning).max(20),
-})
-export type PrepareSummary = z.infer<typeof PrepareSummary>
-
-export const TranscribeSummary = TranscriptSummary.extend({ stage: z.literal('transcribe') })
-export type TranscribeSummary = z.infer<typeof TranscribeSummary>
-
-export const MergeSummary = TranscriptSummary.extend({ stage: z.literal('merge') })
-export type MergeSummary = z.infer<typeof MergeSummary>
-
-export const StageSummary = z.discriminatedUnion('stage', [PrepareSummary, TranscribeSummary, MergeSummary])
-export type StageSummary = z.infer<typeof StageSummary>
 
 /** Where an attempt spent its time. */
 export const TaskMetrics = z.strictObject({

@@ -100,7 +100,7 @@ const ARROWS: Readonly<Record<string, Rule>> = {
     ],
   },
   client: { may: ['protocol', 'eventsource-parser', 'zod'] },
-  host: { may: ['protocol', 'miniflare', 'zod', 'node:*'] },
+  host: { may: ['protocol', 'miniflare', 'yaml', 'zod', 'node:*'] },
   cli: { may: ['client', 'protocol', 'host', 'package.json', 'zod', 'node:*'] },
   'site/fragments': { may: ['protocol'] },
 }

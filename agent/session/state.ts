@@ -32,6 +32,8 @@ export interface Identity {
   readonly version: string
   readonly platform: string
   readonly slots: number
+  /** What engines may take together; null: unknown. */
+  readonly memoryMib: number | null
   /** How long a drain that the server asks for may take. */
   readonly drainLimitMs: number
 }

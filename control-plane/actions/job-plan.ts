@@ -1,60 +1,112 @@
-import type { JobParameters, PlannedTask } from '#core/dag.ts'
-import { planTasks, stageRequirements } from '#core/dag.ts'
-import { select } from '#core/select.ts'
-import type { CreateJobFields } from '#protocol/api.ts'
-import type { JobId, Pool } from '#protocol/ids.ts'
+import type { JobParameters } from '#core/parameters.ts'
+import type { Pipeline } from '#core/pipeline.ts'
+import { sentenceOf } from '#core/registry/waiting.ts'
+import { ModelId, type Pool } from '#protocol/ids.ts'
+import type { Settings } from '#protocol/settings.ts'
+import { ALWAYS_REQUIRED, STAGES, type Stage } from '#protocol/stage.ts'
+import type { CreateJobFields } from '#protocol/submit.ts'
 import { catalog } from '../catalog.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 
-/** What a job will do: its parameters from the form, and its tasks once every stage has found an engine. */
-export function parametersOf(fields: CreateJobFields): JobParameters {
-  const model = fields.model === 'auto' ? null : catalog.models.find((entry) => entry.id === fields.model)
-  if (model === undefined) {
-    const known = catalog.models.map((entry) => entry.id).join(', ')
-    const detail = `There is no model "${fields.model}". Known models: ${known}; or auto.`
-    throw new ProblemError('model_not_found', detail)
-  }
+/** What a job will do: its parameters from the form and the settings, and the engines that were found for it. */
+export function parametersOf(fields: CreateJobFields, settings: Settings): JobParameters {
+  const behavior = fields.unavailable_behavior ?? settings.unavailable_behavior
+  const waitSeconds = fields.unavailable_wait_seconds ?? settings.unavailable_wait_seconds
+  const asksRedaction = fields.pii_detection || fields.redact_pii_audio
   return {
-    modelId: model?.id ?? null,
+    models: modelsOf(fields),
+    enginePreference: preferenceOf(fields.engine_preference ?? settings.engine_preference),
     language: fields.language === 'auto' ? null : fields.language,
     granularity: fields.timestamps_granularity,
     speakerDetection: fields.speaker_detection,
+    speakers: speakersOf(fields),
+    enrichment: ENRICHMENTS.filter((stage) => fields[stage]),
     piiDetection: fields.pii_detection,
     redactPiiAudio: fields.redact_pii_audio,
+    redaction: asksRedaction
+      ? { entity_types: fields.pii_entity_types ?? null, mode: fields.pii_redaction_mode }
+      : null,
+    required: overridesOf(fields.pipeline),
+    priority: fields.priority,
+    unavailable: { behavior, waitMs: Math.round(waitSeconds * 1000) },
   }
 }
 
-/** Every stage must find an engine now; `auto` becomes the model that was found, so that a job keeps to one. */
-export async function plan(
-  env: Bindings,
-  jobId: JobId,
-  parameters: JobParameters,
-  pool: Pool,
-): Promise<PlannedTask[]> {
-  const running = await env.REGISTRY.getByName(`pool:${pool}`).present()
-  let { modelId } = parameters
-  for (const requirements of stageRequirements(parameters)) {
-    const selection = select(requirements, running, catalog)
-    if (selection.ok) {
-      if (requirements.stage === 'transcribe') modelId = selection.choice.model?.id ?? modelId
-      continue
-    }
-    const { runningEngines, catalogAlternatives } = selection.error
-    const running_engines = [...runningEngines]
-    const catalog_alternatives = [...catalogAlternatives]
-    const { stage } = requirements
-    const reasons = running_engines.map((engine) => `${engine.engine_id}: ${engine.reason}`).join('; ')
-    const detail =
-      running.length === 0
-        ? `No agent is connected, so nothing can run ${stage}. Start one: dalston agent --server URL --token TOKEN.`
-        : `No running engine can do ${stage} as asked (${reasons}).`
-    throw new ProblemError('no_capable_engine', detail, {
-      stage,
-      requirements,
-      running_engines,
-      catalog_alternatives,
-    })
+/** The engines of every stage; null: the job may wait for them. Refuses what cannot run now and may not wait. */
+export async function choose(env: Bindings, parameters: JobParameters, pool: Pool): Promise<Pipeline | null> {
+  const choice = await env.REGISTRY.getByName(`pool:${pool}`).select(parameters)
+  if (choice.ok) return choice.pipeline
+  const { requirements, runningEngines, catalogAlternatives } = choice.error
+  const { stage, model_id } = requirements
+  const isKnown = model_id === null || catalog.models.some((model) => model.id === model_id)
+  if (!isKnown) {
+    const known = catalog.models.map((model) => model.id).join(', ')
+    const detail = `There is no model "${model_id}": neither in the catalog (${known}) nor on any agent. Name one of them, or auto.`
+    throw new ProblemError('model_not_found', detail)
   }
-  return planTasks(jobId, { ...parameters, modelId })
+  if (parameters.unavailable.behavior === 'wait') return null
+  throw new ProblemError('no_capable_engine', sentenceOf(choice.error), {
+    stage,
+    requirements,
+    running_engines: [...runningEngines],
+    catalog_alternatives: [...catalogAlternatives],
+  })
+}
+
+const ENRICHMENTS = ['detect_emotions', 'detect_events', 'detect_topics', 'refine'] as const
+
+const MODEL_FIELDS = [
+  ['transcribe', 'model'],
+  ['align', 'model_align'],
+  ['diarize', 'model_diarize'],
+  ['pii_detect', 'model_pii_detect'],
+] as const
+
+function modelsOf(fields: CreateJobFields): Partial<Record<Stage, ModelId>> {
+  const models: Partial<Record<Stage, ModelId>> = {}
+  for (const [stage, field] of MODEL_FIELDS) {
+    if (fields[field] === 'auto') continue
+    const name = ModelId.safeParse(fields[field])
+    if (!name.success)
+      throw new ProblemError('model_not_found', `There is no model "${fields[field]}" (${field}).`)
+    models[stage] = name.data
+  }
+  return models
+}
+
+function preferenceOf(
+  preference: CreateJobFields['engine_preference'] | null,
+): JobParameters['enginePreference'] {
+  return preference === undefined || preference === null || preference === 'auto' ? null : preference
+}
+
+function speakersOf({
+  num_speakers,
+  min_speakers,
+  max_speakers,
+}: CreateJobFields): JobParameters['speakers'] {
+  if (num_speakers === undefined && min_speakers === undefined && max_speakers === undefined) return null
+  const [min, max] = [min_speakers ?? null, max_speakers ?? null]
+  if (min !== null && max !== null && min > max) {
+    const detail = `Expected min_speakers to be at most max_speakers, got ${min} and ${max}.`
+    throw new ProblemError('invalid_request', detail)
+  }
+  return { count: num_speakers ?? null, min, max }
+}
+
+function overridesOf(pipeline: CreateJobFields['pipeline']): JobParameters['required'] {
+  const required: Partial<Record<Stage, boolean>> = {}
+  for (const stage of STAGES) {
+    const override = pipeline?.stages[stage]?.required
+    if (override === undefined) continue
+    if (!override && ALWAYS_REQUIRED.has(stage)) {
+      const detail = `Stage ${stage} cannot be optional: expected required: true for it, or nothing.`
+      throw new ProblemError('invalid_pipeline', detail, {
+        errors: [{ pointer: `/pipeline/stages/${stage}/required`, detail: 'expected true' }],
+      })
+    }
+    required[stage] = override
+  }
+  return required
 }

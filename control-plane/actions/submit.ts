@@ -1,17 +1,19 @@
+import { planTasks } from '#core/dag.ts'
 import { jobPrefix } from '#core/dispatch.ts'
 import type { JobSpec } from '#core/job/facts.ts'
-import type { CreatedJob, CreateJobFields } from '#protocol/api.ts'
+import type { CreatedJob } from '#protocol/api.ts'
 import { JobId, newId } from '#protocol/ids.ts'
 import type { JobView } from '#protocol/job.ts'
+import type { CreateJobFields } from '#protocol/submit.ts'
 import type { Artifact } from '#protocol/task.ts'
 import { deletePrefix } from '#store/artifacts.ts'
 import { findJob } from '#store/jobs.ts'
 import { PartWriter } from '#store/part-writer.ts'
-import type { Bindings } from '../env.ts'
+import { type Bindings, settingsOf } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 import { randomBytes } from './access.ts'
 import type { Caller } from './caller.ts'
-import { parametersOf, plan } from './job-plan.ts'
+import { choose, parametersOf } from './job-plan.ts'
 import { takeUpload } from './uploads.ts'
 
 /** One submit while its body arrives. The file may come before the fields: bytes are stored before they are understood. */
@@ -41,9 +43,9 @@ export class Submission {
   async finish(fields: CreateJobFields): Promise<CreatedJob> {
     const { upload, fileName, known } = await this.#takeAudio(fields)
     if (known !== null) return createdJob(known)
-    const parameters = parametersOf(fields)
+    const parameters = parametersOf(fields, settingsOf(this.#env))
     const pool = fields.pool ?? this.#caller.pool
-    const tasks = await plan(this.#env, this.#jobId, parameters, pool)
+    const pipeline = await choose(this.#env, parameters, pool)
     return this.#create({
       jobId: this.#jobId,
       tenantId: this.#caller.tenantId,
@@ -54,7 +56,9 @@ export class Submission {
       languageRequested: fields.language,
       parameters,
       upload,
-      tasks,
+      keyId: this.#caller.keyId,
+      pipeline,
+      tasks: pipeline === null ? [] : planTasks(this.#jobId, parameters, pipeline, null),
     })
   }
 
@@ -120,6 +124,7 @@ export class Submission {
   }
 }
 
-function createdJob({ id, status, name, created_at }: JobView): CreatedJob {
-  return { id, status, name, created_at }
+function createdJob({ id, status, name, created_at, stages }: JobView): CreatedJob {
+  const chosen = stages.map(({ stage, engine_id, model_id }) => ({ stage, engine_id, model_id }))
+  return { id, status, name, created_at, stages: chosen }
 }

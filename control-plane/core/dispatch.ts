@@ -1,5 +1,6 @@
 import {
   type AgentId,
+  type EngineId,
   type JobId,
   jobIdOf,
   type ModelId,
@@ -7,6 +8,7 @@ import {
   type TaskId,
   type TenantId,
 } from '#protocol/ids.ts'
+import type { Priority } from '#protocol/job.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, Requirements, TaskParameters } from '#protocol/task.ts'
 
@@ -22,6 +24,17 @@ export interface Dispatch {
   readonly outputPrefix: string
   readonly runLimitMs: number
   readonly queuedAtMs: number
+  /** What selection put in front: of several that meet the requirements it comes first. */
+  readonly preferredEngineId: EngineId | null
+  /** Who shares the agents: the key that submitted the job. */
+  readonly share: string
+  readonly priority: Priority
+  /** Seconds of audio to be worked on, as far as known: short work does not stand behind long work. */
+  readonly workSeconds: number
+  /** Agents that failed it before: they come last. */
+  readonly avoid: readonly AgentId[]
+  /** When no engine can run it any more: give up at once, or after so long. */
+  readonly patienceMs: number
 }
 
 /** Who runs a task. The engine `edge` runs in the Worker itself and has no agent. */
@@ -30,6 +43,8 @@ export interface Runner {
   readonly engineId: string
   readonly modelId: ModelId | null
   readonly embeddedModel: boolean
+  /** Why this agent and no other; null where there was no choice. */
+  readonly why: string | null
 }
 
 export interface Owner {

@@ -1,15 +1,17 @@
 /**
  * When a task is tried again. Pure: randomness comes as an argument.
  */
-const BASE_MS = 1_000
-const CAP_MS = 60_000
+export interface RetryDelays {
+  readonly retryDelayMs: number
+  readonly retryDelayMaxMs: number
+}
 
 /**
  * Full jitter (a uniform draw between 0 and base·2ⁿ, capped): the spread that keeps failed clients from returning together.
  * `attempt` counts from 1; `random` lies in [0, 1).
  */
-export function retryDelayMs(attempt: number, random: number): number {
-  return Math.floor(random * Math.min(BASE_MS * 2 ** attempt, CAP_MS))
+export function retryWaitMs(attempt: number, random: number, delays: RetryDelays): number {
+  return Math.floor(random * Math.min(delays.retryDelayMs * 2 ** attempt, delays.retryDelayMaxMs))
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Catalog } from '#protocol/catalog.ts'
 import type { AnnouncedEngine, AnnouncedModel } from '#protocol/engine.ts'
+import type { ModelId } from '#protocol/ids.ts'
 import { speaks } from '#protocol/language.ts'
 import type { EngineReason } from '#protocol/problem.ts'
 import type { Requirements } from '#protocol/task.ts'
+import { alternatives, type CatalogAlternative } from './alternatives.ts'
 
 /**
  * Which engine and model can run a task: hard filters, then ranking. Pure: it sees what runs (announced engines) and
@@ -19,10 +21,22 @@ export interface Choice {
   readonly model: AnnouncedModel | null
 }
 
-export interface CatalogAlternative {
-  readonly engine_id: string
-  readonly model_id: string | null
-  readonly command: string
+/** What makes one capable engine better than another. */
+export interface Wishes {
+  /** Native word times and diarization spare a stage. */
+  readonly wordTimestamps: boolean
+  readonly diarization: boolean
+  /** A stage each: an engine that covers several ranks last. */
+  readonly modular: boolean
+  /** Seconds of work for a second of audio, as measured; null where nobody measured. */
+  readonly rtf: (engineId: string, modelId: ModelId | null) => number | null
+}
+
+export const NO_WISHES: Wishes = {
+  wordTimestamps: false,
+  diarization: false,
+  modular: false,
+  rtf: () => null,
 }
 
 export interface NoCapableEngine {
@@ -31,26 +45,39 @@ export interface NoCapableEngine {
   readonly catalogAlternatives: readonly CatalogAlternative[]
 }
 
+export type Selection =
+  | { readonly ok: true; readonly choice: Choice }
+  | { readonly ok: false; readonly error: NoCapableEngine }
+
 export type Fit =
   | { readonly fits: true; readonly model: AnnouncedModel | null }
   | { readonly fits: false; readonly reason: string }
 
+/** The reasons of so many engines are told; a fleet has more than a reader wants. */
+const MAX_REASONS = 50
+
 /** The best running engine for the requirements, or why there is none and what would help. */
 export function select(
   requirements: Requirements,
-  running: readonly RunningEngine[],
+  running: Iterable<RunningEngine>,
   catalog: Catalog,
-): { readonly ok: true; readonly choice: Choice } | { readonly ok: false; readonly error: NoCapableEngine } {
+  wishes: Wishes = NO_WISHES,
+): Selection {
   const reasons: EngineReason[] = []
   let best: Choice | null = null
   for (const { agentId, engine } of running) {
-    const fit = fits(requirements, engine)
-    if (!fit.fits) {
-      reasons.push({ engine_id: engine.manifest.id, agent_id: agentId, reason: fit.reason })
-      continue
+    let reason = null
+    for (const model of candidates(engine)) {
+      const problem = problemOf(requirements, engine, model)
+      if (problem !== null) reason = problem
+      else {
+        const choice = { agentId, engine, model }
+        if (best === null || isBetter(choice, best, requirements, wishes)) best = choice
+      }
     }
-    const choice = { agentId, engine, model: fit.model }
-    if (best === null || rank(choice) > rank(best)) best = choice
+    if (reason !== null && reasons.length < MAX_REASONS) {
+      reasons.push({ engine_id: engine.manifest.id, agent_id: agentId, reason })
+    }
   }
   if (best !== null) return { ok: true, choice: best }
   const catalogAlternatives = alternatives(requirements, catalog)
@@ -59,80 +86,77 @@ export function select(
 
 /** Whether an engine meets the requirements, and with which of its models. */
 export function fits(requirements: Requirements, engine: AnnouncedEngine): Fit {
-  const { manifest } = engine
+  let best: Choice | null = null
+  let reason = ''
+  for (const model of candidates(engine)) {
+    const problem = problemOf(requirements, engine, model)
+    const choice = { agentId: '', engine, model }
+    if (problem !== null) reason = problem
+    else if (best === null || isBetter(choice, best, requirements, NO_WISHES)) best = choice
+  }
+  return best === null ? { fits: false, reason } : { fits: true, model: best.model }
+}
+
+/** Null stands for the engine itself: without weights it answers for what else its models answer for. */
+function candidates(engine: AnnouncedEngine): readonly (AnnouncedModel | null)[] {
+  return engine.manifest.needs_model && engine.models.length > 0 ? engine.models : [null]
+}
+
+function problemOf(
+  requirements: Requirements,
+  { manifest }: AnnouncedEngine,
+  model: AnnouncedModel | null,
+): string | null {
+  const { capabilities } = manifest
   if (!manifest.stages.includes(requirements.stage)) {
-    return no(`does not serve ${requirements.stage} (it serves ${manifest.stages.join(', ')})`)
+    return `does not serve ${requirements.stage} (it serves ${manifest.stages.join(', ')})`
+  }
+  if (!manifest.interfaces.includes(requirements.streaming ? 'realtime' : 'batch')) {
+    return `does not serve ${requirements.streaming ? 'realtime' : 'batch'}`
   }
   if (requirements.engine_id !== null && requirements.engine_id !== manifest.id) {
-    return no(`the job asks for engine ${requirements.engine_id}`)
+    return `the job asks for engine ${requirements.engine_id}`
   }
-  if (requirements.split_channels && !manifest.capabilities.split_channels) {
-    return no('cannot split channels')
-  }
-  if (manifest.needs_model) return bestModel(requirements, engine)
-  const problem = engineProblem(requirements, engine)
-  return problem === null ? { fits: true, model: null } : no(problem)
-}
-
-/** An engine without weights answers for itself what else its models answer for. */
-function engineProblem(requirements: Requirements, { manifest }: AnnouncedEngine): string | null {
-  const { languages, word_timestamps } = manifest.capabilities
-  if (requirements.model_id !== null) return `does not have model ${requirements.model_id}`
-  if (requirements.language !== null && !speaks(languages, requirements.language)) {
-    return `language '${requirements.language}' not supported (has: ${languages?.join(', ')})`
-  }
-  return requirements.word_timestamps && !word_timestamps ? 'gives no word timestamps' : null
-}
-
-function bestModel(requirements: Requirements, engine: AnnouncedEngine): Fit {
-  if (engine.models.length === 0) return no('has no model')
-  let best: AnnouncedModel | null = null
-  let reason = ''
-  for (const model of engine.models) {
-    const problem = modelProblem(requirements, model)
-    if (problem !== null) reason = problem
-    else if (best === null || modelRank(model) > modelRank(best)) best = model
-  }
-  return best === null ? no(reason) : { fits: true, model: best }
-}
-
-function modelProblem(requirements: Requirements, model: AnnouncedModel): string | null {
-  if (requirements.model_id !== null && model.id !== requirements.model_id) {
+  if (requirements.split_channels && !capabilities.split_channels) return 'cannot split channels'
+  if (requirements.streaming && !capabilities.native_streaming) return 'does not stream'
+  if (manifest.needs_model && model === null) return 'has no model'
+  if (requirements.model_id !== null && requirements.model_id !== model?.id) {
     return `does not have model ${requirements.model_id}`
   }
-  if (requirements.language !== null && !speaks(model.languages, requirements.language)) {
-    return `language '${requirements.language}' not supported by ${model.id} (has: ${model.languages?.join(', ')})`
+  const by = model === null ? '' : ` by ${model.id}`
+  const { languages } = model ?? capabilities
+  if (requirements.language !== null && !speaks(languages, requirements.language)) {
+    return `language '${requirements.language}' not supported${by} (has: ${languages?.join(', ')})`
   }
-  if (requirements.word_timestamps && !model.word_timestamps) return `${model.id} gives no word timestamps`
+  const { word_timestamps, diarization } = model ?? capabilities
+  const name = model === null ? '' : `${model.id} `
+  if (requirements.word_timestamps && !word_timestamps) return `${name}gives no word timestamps`
+  if (requirements.diarization && !diarization) return `${name}does not tell speakers apart`
   return null
 }
 
-/** A real model before the embedded one, a loaded one before one on disk, one for any language before a narrow one. */
-function modelRank(model: AnnouncedModel): number {
-  return (model.embedded ? 0 : 100) + (model.loaded ? 10 : 0) + (model.languages === null ? 1 : 0)
+function isBetter(a: Choice, b: Choice, requirements: Requirements, wishes: Wishes): boolean {
+  const [ours, theirs] = [rank(a, requirements, wishes), rank(b, requirements, wishes)]
+  const index = ours.findIndex((value, place) => value !== theirs[place])
+  return index >= 0 && (ours[index] ?? 0) > (theirs[index] ?? 0)
 }
 
-function rank(choice: Choice): number {
-  return choice.model === null ? 0 : modelRank(choice.model)
-}
-
-function alternatives(requirements: Requirements, catalog: Catalog): CatalogAlternative[] {
-  const command = 'dalston agent --server URL --token TOKEN'
-  return catalog.engines
-    .filter((manifest) => manifest.stages.includes(requirements.stage))
-    .filter((manifest) => !requirements.split_channels || manifest.capabilities.split_channels)
-    .filter((manifest) => requirements.engine_id === null || manifest.id === requirements.engine_id)
-    .flatMap((manifest): CatalogAlternative[] => {
-      if (!manifest.needs_model) return [{ engine_id: manifest.id, model_id: null, command }]
-      return catalog.models
-        .filter((model) => model.engine === manifest.id)
-        .filter((model) => requirements.model_id === null || model.id === requirements.model_id)
-        .filter((model) => requirements.language === null || speaks(model.languages, requirements.language))
-        .filter((model) => !requirements.word_timestamps || model.capabilities.word_timestamps)
-        .map((model) => ({ engine_id: manifest.id, model_id: model.id, command }))
-    })
-}
-
-function no(reason: string): Fit {
-  return { fits: false, reason }
+/**
+ * What counts, most important first: a real model before the embedded one; what spares a stage; for a named language a
+ * model made for few, else one for any; loaded before on disk; fast before slow.
+ */
+function rank({ engine, model }: Choice, requirements: Requirements, wishes: Wishes): readonly number[] {
+  const { manifest } = engine
+  const { languages, word_timestamps, diarization } = model ?? manifest.capabilities
+  const isUniversal = languages === null
+  const rtf = wishes.rtf(manifest.id, model?.id ?? null)
+  return [
+    Number(model?.embedded !== true),
+    Number(wishes.modular && manifest.stages.length === 1),
+    Number(wishes.wordTimestamps && word_timestamps),
+    Number(wishes.diarization && !wishes.modular && diarization),
+    Number(requirements.language === null ? isUniversal : !isUniversal),
+    Number(model?.loaded === true),
+    rtf === null ? Number.NEGATIVE_INFINITY : -rtf,
+  ]
 }

@@ -1,21 +1,38 @@
 import { z } from 'zod'
-import { CAPTION_DEFAULTS, type CaptionOptions, cuesOf, srtCue, textLine, vttCue } from '#core/captions.ts'
+import {
+  CAPTION_DEFAULTS,
+  type CaptionOptions,
+  cuesOf,
+  speakerLead,
+  srtCue,
+  textLine,
+  vttCue,
+} from '#core/captions.ts'
 import type { ExportFormat } from '#protocol/api.ts'
+import type { JobView } from '#protocol/job.ts'
 import type { Segment } from '#protocol/transcript.ts'
-import type { JobReading } from '../actions/jobs.ts'
 import { parse } from './answers.ts'
 
 /** Transcripts as streams of text: memory holds one segment, whatever the length. */
 const CHUNK_LENGTH = 32 * 1024
 type Segments = () => AsyncIterable<Segment>
 
-const CaptionQuery = z.strictObject({
+interface Reading {
+  readonly view: JobView
+  readonly segments: Segments | null
+}
+
+const ExportQuery = z.strictObject({
   max_line_length: z.coerce.number().int().min(10).max(200).default(CAPTION_DEFAULTS.maxLineLength),
   max_lines: z.coerce.number().int().min(1).max(10).default(CAPTION_DEFAULTS.maxLines),
+  include_speakers: z
+    .enum(['true', 'false'])
+    .default('true')
+    .transform((value) => value === 'true'),
 })
 
 /** The job with `text`, `segments` and `words` (each null until it completed), as JSON. */
-export function jobDocument({ view, segments }: JobReading): ReadableStream<Uint8Array> {
+export function jobDocument({ view, segments }: Reading): ReadableStream<Uint8Array> {
   return streamOf(async function* () {
     const head = JSON.stringify(view).slice(0, -1)
     if (segments === null) {
@@ -32,19 +49,25 @@ export function jobDocument({ view, segments }: JobReading): ReadableStream<Uint
   })
 }
 
+/** @throws ProblemError when the query is not valid */
 export function exportBody(
   format: ExportFormat,
-  reading: JobReading,
-  segments: Segments,
+  { view }: Pick<Reading, 'view'>,
+  transcript: Segments,
   query: URLSearchParams,
 ): { readonly body: ReadableStream<Uint8Array>; readonly contentType: string } {
-  const { max_line_length, max_lines } = parse(CaptionQuery, Object.fromEntries(query), 'query')
+  const { max_line_length, max_lines, include_speakers } = parse(
+    ExportQuery,
+    Object.fromEntries(query),
+    'query',
+  )
   const options = { maxLineLength: max_line_length, maxLines: max_lines }
+  const segments = include_speakers ? transcript : () => withoutSpeakers(transcript)
   switch (format) {
     case 'json':
-      return { body: jobDocument(reading), contentType: 'application/json; charset=utf-8' }
+      return { body: jobDocument({ view, segments }), contentType: 'application/json; charset=utf-8' }
     case 'txt':
-      return { body: streamOf(() => mapped(segments, textLine)), contentType: 'text/plain; charset=utf-8' }
+      return { body: streamOf(() => txt(segments)), contentType: 'text/plain; charset=utf-8' }
     case 'srt':
       return {
         body: streamOf(() => srt(segments, options)),
@@ -55,19 +78,28 @@ export function exportBody(
   }
 }
 
+async function* withoutSpeakers(segments: Segments): AsyncGenerator<Segment> {
+  for await (const segment of segments()) yield { ...segment, speaker: null }
+}
+
+async function* txt(segments: Segments): AsyncGenerator<string> {
+  let before: Segment | null = null
+  for await (const segment of segments()) {
+    yield textLine(segment, before)
+    before = segment
+  }
+}
+
 async function* srt(segments: Segments, options: CaptionOptions): AsyncGenerator<string> {
   let index = 0
   for await (const segment of segments())
-    for (const cue of cuesOf(segment, options)) yield srtCue(cue, ++index)
+    for (const cue of cuesOf(segment, options, speakerLead(segment))) yield srtCue(cue, ++index)
 }
 
 async function* vtt(segments: Segments, options: CaptionOptions): AsyncGenerator<string> {
   yield 'WEBVTT\n\n'
-  for await (const segment of segments()) for (const cue of cuesOf(segment, options)) yield vttCue(cue)
-}
-
-async function* mapped(segments: Segments, write: (segment: Segment) => string): AsyncGenerator<string> {
-  for await (const segment of segments()) yield write(segment)
+  for await (const segment of segments())
+    for (const cue of cuesOf(segment, options)) yield vttCue(cue, segment.speaker)
 }
 
 async function* joined(

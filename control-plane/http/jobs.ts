@@ -1,5 +1,6 @@
-import { CreateJobFields, ExportFormat, ListJobsQuery } from '#protocol/api.ts'
+import { ExportFormat, ListJobsQuery } from '#protocol/api.ts'
 import { JobId } from '#protocol/ids.ts'
+import { CreateJobFields } from '#protocol/submit.ts'
 import { cancelJob, deleteJob, followJob, type JobReading, listJobs, readJob } from '../actions/jobs.ts'
 import { Submission } from '../actions/submit.ts'
 import { notFound, ProblemError } from '../problem-error.ts'

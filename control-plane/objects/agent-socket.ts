@@ -1,4 +1,5 @@
-import { AgentMessage, MAX_FRAME_BYTES } from '#protocol/agent-messages.ts'
+import { z } from 'zod'
+import { AgentMessage, CLOSE_CODES, MAX_FRAME_BYTES, PROTOCOL_VERSION } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 
 /** What is attached to a socket, and so survives hibernation. */
@@ -17,16 +18,43 @@ export function identityOf(socket: WebSocket): SocketIdentity {
 /** A frame as a message, or the reason why it is none. */
 export function parseFrame(
   frame: string | ArrayBuffer,
-): { readonly ok: true; readonly value: AgentMessage } | { readonly ok: false; readonly reason: string } {
-  if (typeof frame !== 'string') return { ok: false, reason: 'expected a text frame, got a binary one' }
+): { readonly ok: true; readonly value: AgentMessage } | Refusal {
+  if (typeof frame !== 'string') return malformed('expected a text frame, got a binary one')
   const sizeBytes = new TextEncoder().encode(frame).length
-  if (sizeBytes > MAX_FRAME_BYTES) {
-    return { ok: false, reason: `expected at most ${MAX_FRAME_BYTES} bytes, got ${sizeBytes}` }
-  }
-  const message = AgentMessage.safeParse(parseJson(frame))
+  if (sizeBytes > MAX_FRAME_BYTES)
+    return malformed(`expected at most ${MAX_FRAME_BYTES} bytes, got ${sizeBytes}`)
+  const json = parseJson(frame)
+  const message = AgentMessage.safeParse(json)
   if (message.success) return { ok: true, value: message.data }
+  const foreign = ForeignHello.safeParse(json)
+  if (foreign.success && !speaks(foreign.data.protocol)) {
+    const { min, max } = foreign.data.protocol
+    const reason = `this server speaks protocol ${PROTOCOL_VERSION}, the agent ${min} to ${max}`
+    return { ok: false, code: CLOSE_CODES.upgradeRequired, reason }
+  }
   const issue = message.error.issues[0]
-  return { ok: false, reason: `malformed frame: ${issue?.path.join('.')}: ${issue?.message}` }
+  return malformed(`malformed frame: ${issue?.path.join('.')}: ${issue?.message}`)
+}
+
+/** With which code the socket is closed, and why. */
+interface Refusal {
+  readonly ok: false
+  readonly code: number
+  readonly reason: string
+}
+
+/** The part of a hello that every version has: an agent of another one is told to update, not that it is malformed. */
+const ForeignHello = z.object({
+  type: z.literal('agent.hello'),
+  protocol: z.object({ min: z.int(), max: z.int() }),
+})
+
+function speaks({ min, max }: { readonly min: number; readonly max: number }): boolean {
+  return min <= PROTOCOL_VERSION && PROTOCOL_VERSION <= max
+}
+
+function malformed(reason: string): Refusal {
+  return { ok: false, code: CLOSE_CODES.malformed, reason }
 }
 
 export function closeQuietly(socket: WebSocket, code: number, reason: string): void {

@@ -8,11 +8,13 @@ import { jobProgress } from '#core/job/progress.ts'
 import { type JobMachineState, type JobState, type Live, NO_JOB } from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
 import { jobView } from '#core/job/view.ts'
+import { coreSettings } from '#core/settings.ts'
 import type { JobEvent } from '#protocol/events.ts'
 import { isTerminal, type JobView } from '#protocol/job.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
+import { deletePrefix } from '#store/artifacts.ts'
 import { saveIndexRow } from '#store/jobs.ts'
-import type { Bindings } from '../env.ts'
+import { type Bindings, settingsOf } from '../env.ts'
 import { withDeadline } from './deadline.ts'
 import { Loop } from './loop.ts'
 import { Records } from './records.ts'
@@ -112,7 +114,7 @@ export class Job extends DurableObject<Bindings> {
   #start(armedMs: number | null): void {
     this.#loop = new Loop({
       name: 'job',
-      machine: jobMachine,
+      machine: jobMachine(coreSettings(settingsOf(this.env))),
       state: loadJob(this.#records.read(), Date.now()),
       records: this.#records,
       storage: this.ctx.storage,
@@ -131,6 +133,8 @@ export class Job extends DurableObject<Bindings> {
         return null
       case 'registry.inquire':
         return this.#inquire(effect)
+      case 'artifacts.discard':
+        return deletePrefix(this.env.BUCKET, effect.prefix).then(() => null)
       case 'tracked':
         return this.#performTracked(effect.id, effect.effect)
     }
@@ -149,6 +153,15 @@ export class Job extends DurableObject<Bindings> {
       }
       case 'registry.cancel':
         await this.#registry(effect.pool).cancel(effect.taskId, effect.fence)
+        break
+      case 'registry.wait': {
+        const { jobId, parameters } = effect
+        const { why } = await this.#registry(effect.pool).wait({ jobId, parameters })
+        this.#loop.handle({ type: 'unselected', why })
+        break
+      }
+      case 'registry.unwait':
+        await this.#registry(effect.pool).unwait(effect.jobId)
         break
       case 'merge.run': {
         const { taskId, fence } = effect.merge

@@ -1,22 +1,29 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Dispatch } from '#core/dispatch.ts'
 import type { JobReply } from '#core/job/input.ts'
+import type { JobParameters } from '#core/parameters.ts'
+import type { PipelineChoice } from '#core/pipeline.ts'
 import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
-import { LEASE_MS } from '#core/registry/intervals.ts'
 import { loadRegistry } from '#core/registry/load.ts'
+import { type Pongs, selectFor } from '#core/registry/presence.ts'
+import type { WaitingJob } from '#core/registry/state.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
-import { agentStatus, agentViews, engineViews, presentEngines, queueDepths } from '#core/registry/views.ts'
-import type { RunningEngine } from '#core/select.ts'
-import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
+import type { RegistryContext } from '#core/registry/turn.ts'
+import { agentStatus, agentViews, engineViews, type Looking, queueDepths } from '#core/registry/views.ts'
+import { sentenceOf } from '#core/registry/waiting.ts'
+import { coreSettings } from '#core/settings.ts'
+import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
 import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
 import { mintTaskToken } from '../access/task-token.ts'
-import type { Bindings } from '../env.ts'
+import { catalog } from '../catalog.ts'
+import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
+import type { Job } from './job.ts'
 import { Loop } from './loop.ts'
 import { Records } from './records.ts'
 
@@ -38,12 +45,16 @@ type ResultAnswered = Extract<RegistryInput, { type: 'result.answered' }>
 /** One pool's agents, queues and leases: the shell round core/registry. Sockets hibernate; nothing here knows a job's DAG. */
 export class Registry extends DurableObject<Bindings> {
   readonly #records: Records
+  readonly #context: RegistryContext
+  /** Agents that only ping do not wake the registry: whoever judges who is there asks for their last pong. */
+  readonly #pongs: Pongs = { get: (agentId) => this.#pongMs(agentId) }
   // Set in the constructor's blockConcurrencyWhile, before any call is let in.
   #loop!: Loop<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env)
     this.#records = new Records(ctx.storage.sql)
+    this.#context = { settings: coreSettings(settingsOf(env)), catalog }
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'))
     ctx.blockConcurrencyWhile(async () => this.#start(await ctx.storage.getAlarm()))
   }
@@ -75,28 +86,52 @@ export class Registry extends DurableObject<Bindings> {
     return answered.answer
   }
 
+  /** Which engines a job would get now, or why there are none. */
+  async select(parameters: JobParameters): Promise<PipelineChoice> {
+    return selectFor(this.#loop.state, parameters, this.#pongs, Date.now(), this.#context)
+  }
+
+  /** Puts a job on the waiting list; answers why it has to wait. */
+  async wait(job: WaitingJob): Promise<{ readonly why: string }> {
+    this.#loop.handle({ type: 'wait', job, pongs: this.#pongs })
+    const choice = await this.select(job.parameters)
+    return { why: choice.ok ? 'its engines are there' : sentenceOf(choice.error) }
+  }
+
+  async unwait(jobId: JobId): Promise<void> {
+    this.#loop.handle({ type: 'unwait', jobId })
+  }
+
+  /** Out of service (with a reason), or back in it (null). False: there is no such agent. */
+  async cordon(agentId: AgentId, reason: string | null): Promise<boolean> {
+    this.#loop.handle({ type: 'cordon', agentId, reason })
+    return this.#loop.state.agents.has(agentId)
+  }
+
+  /** Asked to finish what it runs and to leave. */
+  async dismiss(agentId: AgentId, reason: string): Promise<boolean> {
+    this.#loop.handle({ type: 'dismiss', agentId, reason })
+    return this.#loop.state.agents.has(agentId)
+  }
+
+  /** Its credential is no longer valid: its socket is cut, what it held goes to others. */
+  async revoke(agentId: AgentId): Promise<void> {
+    this.#loop.handle({ type: 'revoke', agentId })
+  }
+
   async engines(): Promise<EngineView[]> {
-    this.#look()
-    return engineViews(this.#loop.state, Date.now())
+    return engineViews(this.#loop.state, this.#looking())
   }
 
   async agents(pool: Pool): Promise<AgentView[]> {
-    this.#look()
-    return agentViews(this.#loop.state, pool, Date.now())
-  }
-
-  /** What selection counts as there. */
-  async present(): Promise<RunningEngine[]> {
-    this.#look()
-    return presentEngines(this.#loop.state, Date.now())
+    return agentViews(this.#loop.state, pool, this.#looking())
   }
 
   async gauges(): Promise<Gauges> {
-    this.#look()
     const { state } = this.#loop
     const queues = Array.from(queueDepths(state), ([stage, depth]) => ({ stage, depth }))
     const counters = Array.from(state.counters, ([name, value]) => ({ name, value }))
-    const statuses = [...state.agents.values()].map((agent) => agentStatus(agent, Date.now()))
+    const statuses = [...state.agents.values()].map((agent) => agentStatus(agent, this.#looking()))
     let held = 0
     for (const taskIds of state.held.values()) held += taskIds.size
     return { queues, counters, statuses, held }
@@ -118,7 +153,7 @@ export class Registry extends DurableObject<Bindings> {
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
     const message = parseFrame(frame)
     if (!message.ok) {
-      closeQuietly(socket, CLOSE_CODES.malformed, message.reason)
+      closeQuietly(socket, message.code, message.reason)
       return
     }
     try {
@@ -147,36 +182,36 @@ export class Registry extends DurableObject<Bindings> {
 
   #start(armedMs: number | null): void {
     const connected = new Set(this.ctx.getWebSockets().map((socket) => identityOf(socket).sessionId))
-    const { state, changes } = loadRegistry(this.#records.read(), connected, Date.now())
+    const { leaseMs } = this.#context.settings
+    const { state, changes } = loadRegistry(this.#records.read(), connected, Date.now(), leaseMs)
     this.#records.write(changes)
     this.#loop = new Loop({
       name: 'registry',
-      machine: registryMachine,
+      machine: registryMachine(this.#context),
       state,
       records: this.#records,
       storage: this.ctx.storage,
       armedMs,
       restart: (reason) => this.ctx.abort(reason),
-      wakeInput: () => ({ type: 'wake', pongsMs: this.#pongsMs() }),
+      wakeInput: () => ({ type: 'wake', pongs: this.#pongs }),
       perform: (effect) => this.#perform(effect),
       effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),
     })
     // What eviction forgot (lease times) starts anew now, so the alarm has to know of it.
-    this.#look()
+    this.#loop.handle({ type: 'wake', pongs: this.#pongs })
   }
 
-  /** Agents that only ping do not wake the registry: before it judges who is there it looks at their last pong. */
-  #look(): void {
-    this.#loop.handle({ type: 'wake', pongsMs: this.#pongsMs() })
+  #looking(): Looking {
+    return { nowMs: Date.now(), pongs: this.#pongs, settings: this.#context.settings }
   }
 
-  #pongsMs(): ReadonlyMap<AgentId, number> {
-    const pongs = new Map<AgentId, number>()
-    for (const socket of this.ctx.getWebSockets()) {
+  #pongMs(agentId: AgentId): number | undefined {
+    let newestMs: number | undefined
+    for (const socket of this.ctx.getWebSockets(`agent:${agentId}`)) {
       const atMs = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()
-      if (atMs !== undefined) pongs.set(identityOf(socket).agentId, atMs)
+      if (atMs !== undefined && atMs > (newestMs ?? 0)) newestMs = atMs
     }
-    return pongs
+    return newestMs
   }
 
   #perform(effect: RegistryEffect): Promise<RegistryInput | null> | null {
@@ -207,12 +242,7 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   async #performTracked(id: string, effect: TrackedEffect): Promise<RegistryInput> {
-    const { jobId, ...told } = effect
-    const job = this.#job(jobId)
-    const answer =
-      told.type === 'job.started'
-        ? await job.tell({ ...told, type: 'task.started' })
-        : await job.tell({ ...told, type: 'task.lost' })
+    const answer = await this.#job(effect.jobId).tell(inputOf(effect))
     return { type: 'effect.answered', id, answer }
   }
 
@@ -256,7 +286,7 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   #token(taskId: TaskId, fence: number, outputPrefix: string, leaseUntilMs: number): Promise<string> {
-    const expiresAtMs = leaseUntilMs + TOKEN_GRACE_MS + LEASE_MS
+    const expiresAtMs = leaseUntilMs + TOKEN_GRACE_MS + this.#context.settings.leaseMs
     return mintTaskToken(this.env.TOKEN_SECRET, { taskId, fence, outputPrefix, expiresAtMs })
   }
 
@@ -268,5 +298,20 @@ export class Registry extends DurableObject<Bindings> {
 
   #job(jobId: JobId) {
     return this.env.JOB.getByName(jobId)
+  }
+}
+
+function inputOf(effect: TrackedEffect): Parameters<Job['tell']>[0] {
+  switch (effect.type) {
+    case 'job.started': {
+      const { taskId, fence, runner } = effect
+      return { type: 'task.started', taskId, fence, runner }
+    }
+    case 'job.lost': {
+      const { taskId, fence, counted, error } = effect
+      return { type: 'task.lost', taskId, fence, counted, error }
+    }
+    case 'job.selected':
+      return { type: 'selected', pipeline: effect.pipeline }
   }
 }

@@ -1,4 +1,5 @@
-import { Segment } from '#protocol/transcript.ts'
+import type { Segment } from '#protocol/transcript.ts'
+import { UnreadableArtifact } from './document.ts'
 
 /** R2 objects. Keys are made in core (`outputPrefix`, `uploadKey`); here they are read, written and deleted. */
 export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
@@ -9,11 +10,8 @@ export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<vo
   }
 }
 
-/** A line is a segment: one that is longer than this was not written by an engine of ours. */
+/** A line is a segment or a span: one that is longer than this was not written by an engine of ours. */
 const MAX_LINE_LENGTH = 1024 * 1024
-
-/** What was read is no JSON Lines of ours: reading it again will not help. */
-export class UnreadableArtifact extends Error {}
 
 /** The lines of a JSON Lines object, as they come; memory holds one chunk and one line. @throws UnreadableArtifact */
 export async function* readLines(bucket: R2Bucket, key: string): AsyncGenerator<string> {
@@ -33,27 +31,8 @@ export async function* readLines(bucket: R2Bucket, key: string): AsyncGenerator<
   if (rest !== '') yield rest
 }
 
-/** The segments of a transcript artifact. @throws UnreadableArtifact */
-export async function* readSegments(bucket: R2Bucket, key: string): AsyncGenerator<Segment> {
-  let number = 0
-  for await (const line of readLines(bucket, key)) {
-    number++
-    const segment = Segment.safeParse(parseJson(line))
-    if (!segment.success) throw new UnreadableArtifact(`line ${number} of the artifact ${key} is no segment`)
-    yield segment.data
-  }
-}
-
 /** The segments of a merged transcript: Merge wrote them, so that they are not examined again at every read. */
 export async function* readMergedSegments(bucket: R2Bucket, key: string): AsyncGenerator<Segment> {
   // Each line is the JSON of a segment that was parsed before it was written.
   for await (const line of readLines(bucket, key)) yield JSON.parse(line) as Segment
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // no JSON is no segment either
-  }
 }

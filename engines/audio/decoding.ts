@@ -1,4 +1,4 @@
-import type { PrepareSummary } from '#protocol/task.ts'
+import type { PrepareSummary } from '#protocol/summary.ts'
 
 export type DecoderName = PrepareSummary['decoder']
 export type AudioSource = PrepareSummary['source']

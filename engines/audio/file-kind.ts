@@ -68,7 +68,7 @@ function isText(head: Uint8Array): boolean {
     if (byte < 9 || (byte > 13 && byte < 32 && byte !== 27) || byte === 127) return false
   }
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
+    new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(head, { stream: true })
     return true
   } catch {
     // Not UTF-8: bytes above 127 without order are sound or an image, not text.

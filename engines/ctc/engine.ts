@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SpeechRegion } from '#protocol/audio.ts'
 import { speaks } from '#protocol/language.ts'
-import type { TranscribeSummary } from '#protocol/task.ts'
+import type { TranscribeSummary } from '#protocol/summary.ts'
 import type { Segment } from '#protocol/transcript.ts'
 import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
 import { manifest } from './manifest.ts'
@@ -12,7 +12,6 @@ import { transcription, WINDOW_SECONDS } from './transcription.ts'
 /** Speech to words with a CTC acoustic model. See README.md for what a model folder holds. */
 export default defineEngine<'transcribe', CtcModel>({
   manifest,
-  stage: 'transcribe',
   async load(files) {
     if (files === null) throw new Error('ctc needs a model folder, none was given')
     return loadModel(files)
@@ -61,6 +60,7 @@ async function transcribe(
     segment_count: counts.segments,
     word_count: counts.words,
     character_count: counts.characters,
+    speaker_count: null,
     warnings: [],
   }
 }

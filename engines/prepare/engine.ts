@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { roundSeconds, SAMPLE_RATE_HZ } from '#protocol/audio.ts'
-import type { PrepareSummary } from '#protocol/task.ts'
+import type { PrepareSummary } from '#protocol/summary.ts'
 import { audioError } from '../audio/audio-error.ts'
 import { type Decoders, decodeAudio } from '../audio/decode.ts'
 import type { Decoding } from '../audio/decoding.ts'
@@ -19,7 +19,6 @@ const MISSING_PART = 0.02
 /** Turns an upload into 16 kHz mono audio, speech regions and waveform peaks, in constant memory. */
 export default defineEngine<'prepare', Decoders>({
   manifest,
-  stage: 'prepare',
   load: async () => ({ allowed: ['built_in', 'ffmpeg', 'node_av'], searchPath: process.env.PATH }),
   run: prepare,
   dispose: async () => {},
@@ -54,6 +53,7 @@ async function prepare(
     loudness_dbfs: loudnessDbfs,
     peak_dbfs: peakDbfs,
     speech_seconds: roundSeconds(analysis.speechSeconds),
+    channel_count: 1,
     decoder: decoding.decoder,
     warnings: truncation(decoding.statedSeconds(), seconds),
   }

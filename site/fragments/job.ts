@@ -56,6 +56,7 @@ function head(job: JobView, visit: Visit): Html {
       ${fact('Audio', job.audio_duration_seconds === null ? '–' : duration(job.audio_duration_seconds * 1000))}
       ${fact('Model', modelOf(job))}
       ${fact('Language', language(job))}
+      ${job.priority !== 'normal' && fact('Priority', job.priority)}
       ${job.result !== null && fact('Words', job.result.word_count.toLocaleString('en'))}
       ${speed(job)}
       ${fact('Created', html`<time datetime="${job.created_at}" title="${timestamp(job.created_at)}">${ago(job.created_at, visit.nowMs)}</time>`)}
@@ -106,9 +107,15 @@ function notices(job: JobView): Html {
       notice(
         'warn',
         `${count(job.pipeline_warnings.length, 'warning')}.`,
-        html`<ul>${job.pipeline_warnings.map((warning) => html`<li>${stageTitle(warning.stage)}: ${warning.message}</li>`)}</ul>`,
+        html`<ul>${job.pipeline_warnings.map(warningItem)}</ul>`,
       )
     }`
+}
+
+/** A stage that was left out says so by word and icon, as its row does, and what stands in for it. */
+function warningItem({ stage, status, fallback, message }: JobView['pipeline_warnings'][number]): Html {
+  const instead = fallback === undefined ? '' : ` Instead: ${fallback.replaceAll('_', ' ')}.`
+  return html`<li>${stageTitle(stage)}${status !== undefined && html` ${statusPill(status)}`}: ${message}${instead}</li>`
 }
 
 function failureTitle(error: NonNullable<JobView['error']>): string {

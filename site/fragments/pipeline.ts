@@ -51,8 +51,7 @@ function stageKey(stage: StageView): string {
 }
 
 function channelOf(stage: StageView): string {
-  const channel = /\.ch(\d+)$/.exec(stage.task_id)?.[1]
-  return channel === undefined ? '' : ` · channel ${channel}`
+  return stage.channel === null ? '' : ` · channel ${stage.channel}`
 }
 
 function runBy(stage: StageView, agents: AgentNames): string {
@@ -72,12 +71,12 @@ function stageProgress(stage: StageView): Html | null {
   </div>`
 }
 
-/** What the stage says of itself: its error, why it waits, or what it is doing. */
+/** What the stage says of itself: its error, what it is doing, why it waits, or why it runs where it does. */
 function note(stage: StageView): Html | null {
   if (stage.error !== null) {
     return html`<p class="stage-note tone-bad">${prose(stage.error.message)} <code>${stage.error.code}</code></p>`
   }
-  const text = stage.status === 'running' ? (stage.progress?.message ?? null) : stage.why
+  const text = (stage.status === 'running' ? stage.progress?.message : null) ?? stage.why
   return text === null ? null : html`<p class="stage-note">${prose(text)}</p>`
 }
 

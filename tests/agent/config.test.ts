@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { intervalsFault, parseConfig, UsageError } from '#agent/config.ts'
 
@@ -16,8 +17,17 @@ describe('[A26] the command line is parsed once', () => {
       partSizeBytes: 33_554_432,
       timing: { handshakeMs: 10_000, abortGraceMs: 2_000 },
     })
+    expect(parseConfig(SERVER, {})).toMatchObject({ enginesPath: null, enginesOnly: false })
     const env = { DALSTON_SERVER: 'https://speech.example', DALSTON_JOIN_TOKEN: 'dj_x' }
     expect(parseConfig([], env)).toMatchObject({ server: 'https://speech.example', joinToken: 'dj_x' })
+  })
+
+  it('[A30] memory for engines: as given, else four fifths of what there is', () => {
+    const most = totalmem() / 1024 ** 2
+    expect(parseConfig([...SERVER, '--memory-mib', '2000000'], {}).memoryMib).toBe(2_000_000)
+    const { memoryMib } = parseConfig(SERVER, {})
+    expect(memoryMib).toBeGreaterThan(0)
+    expect(memoryMib).toBeLessThanOrEqual(most * 0.8)
   })
 
   it.each([
@@ -25,6 +35,7 @@ describe('[A26] the command line is parsed once', () => {
     { flags: ['--server', 'ftp://box'], says: '--server: expected the address of a server' },
     { flags: [...SERVER, '--slots', 'two'], says: '--slots: expected a whole number, got two' },
     { flags: [...SERVER, '--slots', '0'], says: '--slots: ' },
+    { flags: [...SERVER, '--memory-mib', '1'], says: '--memory-mib: ' },
     { flags: [...SERVER, '--log', 'xml'], says: '--log: expected json, got xml' },
     { flags: [...SERVER, '--verbose'], says: "Unknown option '--verbose'" },
     { flags: [...SERVER, 'more'], says: "Unexpected argument 'more'" },

@@ -24,6 +24,8 @@ describe('[A23] only a model whose every byte is right is announced', () => {
         runtime_model_id: 'tiny',
         languages: ['en'],
         word_timestamps: true,
+        diarization: false,
+        memory_mib: 64,
         embedded: false,
         loaded: false,
       },

@@ -107,6 +107,10 @@ describe('[A9] a lost link stops nothing; the welcome decides', () => {
     expect(walk.sent).toMatchObject([{ type: 'agent.hello', running: [a, b] }])
   })
 
+  it('[A30] and how much memory engines may take', () => {
+    expect(new Walk().do({ type: 'link.opened' }).sent).toMatchObject([{ memory_mib: 4096 }])
+  })
+
   it('a resumed task goes on, its lease extended at once', () => {
     const walk = new Walk().up().running(a).do({ type: 'link.closed' }).up([a])
     expect(walk.kindOf(a)).toBe('running')

@@ -32,14 +32,14 @@ async function speed(report: Report, folder: string, greedy: boolean): Promise<v
   const task = { outputFolder: folder, parameters: PARAMETERS }
   const upload = join(MODEL, 'samples', 'call.wav')
   const { duration_seconds: end } = await prepare.run(
-    { ...task, inputs: { upload } },
+    { ...task, stage: 'prepare', inputs: { upload } },
     await prepare.load(null),
     context,
   )
   const audio = { path: join(folder, 'audio.s16'), format: 's16le', start: 0, end } as const
   const inputs = { audio, speechRegions: join(folder, 'speech.jsonl') }
   const model = await loadModel(FILES, { greedy })
-  const run = () => ctc.run({ ...task, inputs }, model, context)
+  const run = () => ctc.run({ ...task, stage: 'transcribe', inputs }, model, context)
   await run()
   const ratio = end / (median(await timed(run)) / 1000)
   await ctc.dispose(model)

@@ -55,7 +55,8 @@ async function times(upload: string, outputFolder: string): Promise<number[]> {
   const rounds: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now()
-    await prepare.run({ inputs: { upload }, outputFolder, parameters: PARAMETERS }, decoders, context)
+    const task = { stage: 'prepare', inputs: { upload }, outputFolder, parameters: PARAMETERS } as const
+    await prepare.run(task, decoders, context)
     rounds.push(performance.now() - start)
   }
   return rounds

@@ -51,14 +51,19 @@ export async function transcripts(list: readonly Spoken[], model: CtcModel): Pro
 export async function heard(path: string, folder: string, model: CtcModel): Promise<string> {
   const context = { signal: new AbortController().signal, report: () => {} }
   const task = { outputFolder: folder, parameters: PARAMETERS }
-  const prepared = await prepare.run({ ...task, inputs: { upload: path } }, await prepare.load(null), context)
+  const prepared = await prepare.run(
+    { ...task, stage: 'prepare', inputs: { upload: path } },
+    await prepare.load(null),
+    context,
+  )
   const audio = {
     path: join(folder, 'audio.s16'),
     format: 's16le',
     start: 0,
     end: prepared.duration_seconds,
   } as const
-  await ctc.run({ ...task, inputs: { audio, speechRegions: join(folder, 'speech.jsonl') } }, model, context)
+  const inputs = { audio, speechRegions: join(folder, 'speech.jsonl') }
+  await ctc.run({ ...task, stage: 'transcribe', inputs }, model, context)
   const lines = readFileSync(join(folder, 'transcript.jsonl'), 'utf8').split('\n')
   return lines
     .filter((line) => line !== '')

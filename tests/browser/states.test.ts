@@ -75,7 +75,8 @@ function aRunningJob(name = 'call.wav'): JobView {
 
 function progressOf(job: JobView, percent: number): JobEvent {
   const { task_id } = aStage(job.id)
-  const progress = { overall: percent, current_stage: 'transcribe', current_stage_progress: percent } as const
+  const current = { current_stage: 'transcribe', current_stage_progress: percent } as const
+  const progress = { overall: percent, ...current, eta: null }
   return { type: 'task.progress', task_id, stage: 'transcribe', task: { percent, message: null }, progress }
 }
 
@@ -134,9 +135,10 @@ test('[U13] a job that ends shows its transcript without a reload', async () => 
   await streams(job, 1)
   const done = aCompletedJob({ id: job.id, segments: [aSegment({ text: 'the last word' })] })
   const { text, segments, words, ...view } = done
+  const { progress, pipeline_warnings } = view
   server.console.api.emit(
     job.id,
-    { type: 'job.completed', at: secondsAgo(0), progress: view.progress, job: view },
+    { type: 'job.completed', at: secondsAgo(0), progress, pipeline_warnings, job: view },
     { text, segments, words },
   )
   await page.getByText('the last word').waitFor()

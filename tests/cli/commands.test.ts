@@ -4,7 +4,16 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { COMMANDS } from '#cli/commands.ts'
 import { keyPrefix } from '#protocol/key.ts'
-import { AT, aDocument, aFinishedJob, aJob, completed, JOB_ID, snapshot } from '#tests/client/kit/jobs.ts'
+import {
+  AT,
+  aDocument,
+  aFinishedJob,
+  aJob,
+  aStage,
+  completed,
+  JOB_ID,
+  snapshot,
+} from '#tests/client/kit/jobs.ts'
 import {
   json,
   type ScriptedServer,
@@ -34,6 +43,13 @@ test.each([
   [['transcribe', 'a', '--timeout', '1.5'], '--timeout: expected a whole number from 1 to'],
   [['transcribe', 'a', '--fast'], "Unknown option '--fast'"],
   [['transcribe', 'a', 'b'], 'several files need -o DIR'],
+  [['transcribe', 'a', '--priority', 'urgent'], '--priority: Invalid option: expected one of "high"'],
+  [
+    ['transcribe', 'a', '--num-speakers', '40'],
+    '--num-speakers: Too big: expected number to be <=32, got 40',
+  ],
+  [['transcribe', 'a', '--pipeline', '{x'], '--pipeline: expected JSON, got {x'],
+  [['transcribe', 'a', '--pipeline', '{"stages":{"align":{"x":1}}}'], '--pipeline: stages.align: '],
   [['jobs'], 'jobs: expected ls, get, follow or cancel, got nothing'],
   [['jobs', 'get'], 'ID is missing'],
   [['jobs', 'ls', 'x'], 'unexpected argument: x'],
@@ -104,6 +120,29 @@ test('[CLI12] jobs get, follow and cancel', async () => {
   expect(terminal.out).toBe(`WEBVTT\ngood morning\n${JOB_ID} cancelled\n`)
 })
 
+test('[CLI22] jobs get shows channels, engines, reasons, and what was left out', async () => {
+  const stages = [
+    aStage('prepare', { status: 'completed', engine_id: 'prepare', why: 'holds the upload' }),
+    aStage('transcribe', { channel: 0, status: 'running', engine_id: 'ctc' }),
+    aStage('transcribe', { channel: 1, status: 'ready', why: 'all slots are busy' }),
+    aStage('diarize', { status: 'skipped' }),
+  ]
+  const skipped = { status: 'skipped', fallback: 'single_speaker', timestamp: AT } as const
+  const warning = { stage: 'diarize', code: 'stage_skipped', message: 'it failed twice', ...skipped }
+  const job = aJob({ stages, priority: 'high', pipeline_warnings: [warning] })
+  server.on(`GET ${JOB}`, json(aDocument(job, null)))
+  expect(await terminal.dalston('jobs', 'get', JOB_ID)).toBe(0)
+  for (const line of [
+    /^priority +high$/m,
+    /^prepare +completed, prepare, holds the upload$/m,
+    /^transcribe 0 +running, ctc$/m,
+    /^transcribe 1 +ready, all slots are busy$/m,
+    /^diarize +skipped$/m,
+    /^warning +diarize skipped: it failed twice \(instead: single speaker\)$/m,
+  ])
+    expect(terminal.out).toMatch(line)
+})
+
 test('[CLI13] agents token prints exactly the line to paste', async () => {
   server.on('POST /v1/agents/tokens', json({ token: 'dj_abc', pool: 'default', expires_at: AT }, 201))
   expect(await terminal.dalston('agents', 'token', '--expires-in', '60')).toBe(0)
@@ -115,7 +154,7 @@ test('[CLI13] agents token prints exactly the line to paste', async () => {
 test('[CLI14] the real process: usage error, then Ctrl-C during a job ends with 130 and the hint', async () => {
   server.on(
     'POST /v1/audio/transcriptions',
-    json({ id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT }, 201),
+    json({ id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT, stages: [] }, 201),
   )
   server.on(`GET ${JOB}/events`, stream([sse(snapshot(aJob()), 1)], 'open'))
   const shim = fileURLToPath(new URL('../../cli/dalston.mjs', import.meta.url))

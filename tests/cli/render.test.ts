@@ -14,6 +14,7 @@ import {
   completed,
   partialEvent,
   progressEvent,
+  progressOf,
   snapshot,
   stageEvent,
 } from '#tests/client/kit/jobs.ts'
@@ -68,13 +69,9 @@ test('[CLI15] a job: name and length, stages under each other, the newest text l
     '  transcribe  ░░░░░░░░…',
     '  … three four five six',
   ])
-  expect(
-    renderCompact(
-      'a.wav',
-      live({ progress: { overall: 50, current_stage: 'transcribe', current_stage_progress: 1 } }),
-      80,
-    ),
-  ).toBe(`${bar(50)}  50 %  a.wav  transcribe`)
+  expect(renderCompact('a.wav', live({ progress: progressOf(50, 'transcribe', 1) }), 80)).toBe(
+    `${bar(50)}  50 %  a.wav  transcribe`,
+  )
 })
 
 test('[CLI15] a reason that a stage gives already is not said twice', () => {

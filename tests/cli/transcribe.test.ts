@@ -24,7 +24,7 @@ import {
 import { Terminal } from './kit/terminal.ts'
 
 const JOB = `/v1/audio/transcriptions/${JOB_ID}`
-const CREATED = { id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT }
+const CREATED = { id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT, stages: [] }
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is looked for.
 const ESCAPES = /\x1b\[\d*[AJ]/g
 let server: ScriptedServer
@@ -114,6 +114,39 @@ test.each([
   server.on('POST /v1/audio/transcriptions', problem(code, status, 'this is why'))
   expect(await terminal.dalston('transcribe', terminal.write('a.wav'))).toBe(exit)
   expect(terminal.err).toContain('this is why')
+})
+
+test('[CLI21] what is asked of a job is sent as its fields, and nothing else', async () => {
+  const flags = [
+    '--engine-preference',
+    'modular',
+    '--model-diarize',
+    'turns',
+    '--speaker-detection',
+    'diarize',
+  ]
+  const more = ['--num-speakers', '2', '--detect-events', '--refine', '--unavailable-behavior', 'wait']
+  const pipeline = '{"stages":{"diarize":{"required":true}}}'
+  const last = ['--unavailable-wait-seconds', '90', '--priority', 'low', '--pipeline', pipeline, '--no-wait']
+  expect(await terminal.dalston('transcribe', terminal.write('a.wav'), ...flags, ...more, ...last)).toBe(0)
+  const [request] = server.requests
+  const headers = { 'content-type': request?.headers['content-type'] ?? '' }
+  const { file: _file, ...fields } = Object.fromEntries(
+    await new Response(request?.body, { headers }).formData(),
+  )
+  expect(fields).toEqual({
+    name: 'a.wav',
+    engine_preference: 'modular',
+    model_diarize: 'turns',
+    speaker_detection: 'diarize',
+    num_speakers: '2',
+    detect_events: 'true',
+    refine: 'true',
+    unavailable_behavior: 'wait',
+    unavailable_wait_seconds: '90',
+    priority: 'low',
+    pipeline,
+  })
 })
 
 test('[CLI5] a server that was named and does not answer: exit 6 with its address, and none is started', async () => {

@@ -5,12 +5,13 @@ import { retryDelayMs } from '#client/retry.ts'
 import { missingParts } from '#client/upload.ts'
 import type { UploadView } from '#protocol/api.ts'
 import { UploadId } from '#protocol/ids.ts'
+import { CreateJobFields } from '#protocol/submit.ts'
 import { AT, aDocument, aFinishedJob, aJob, JOB_ID } from './kit/jobs.ts'
 import { cut, json, problem, type ScriptedServer, scriptedServer, text } from './kit/scripted-server.ts'
 
 const retry = { attempts: 3, baseMs: 1, capMs: 2 }
 const UPLOAD = UploadId.parse('upload_01jd0000000000000000000000')
-const CREATED = { id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT }
+const CREATED = { id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT, stages: [] }
 let server: ScriptedServer
 beforeEach(async () => {
   server = await scriptedServer()
@@ -21,7 +22,14 @@ const client = () => new Dalston({ server: server.address, apiKey: 'dk_test', re
 test('[CL9] submit is one multipart request with the file, its name and the fields, under the key', async () => {
   server.on('POST /v1/audio/transcriptions', json(CREATED, 201))
   const job = await client().submit(new Blob(['RIFF']), 'a.wav', {
-    fields: { language: 'en', model: undefined },
+    fields: {
+      language: 'en',
+      model: undefined,
+      num_speakers: 2,
+      refine: true,
+      pii_entity_types: ['email'],
+      pipeline: { stages: { diarize: { required: true } } },
+    },
   })
   expect(job.id).toBe(JOB_ID)
   const [request] = server.requests
@@ -29,7 +37,15 @@ test('[CL9] submit is one multipart request with the file, its name and the fiel
   const form = await new Response(request?.body, {
     headers: { 'content-type': request?.headers['content-type'] ?? '' },
   }).formData()
-  expect([...form.keys()].sort()).toEqual(['file', 'language'])
+  const { file: _file, ...fields } = Object.fromEntries(form)
+  expect(fields).toEqual({
+    language: 'en',
+    num_speakers: '2',
+    refine: 'true',
+    pii_entity_types: '["email"]',
+    pipeline: '{"stages":{"diarize":{"required":true}}}',
+  })
+  expect(CreateJobFields.parse(fields)).toMatchObject({ num_speakers: 2, refine: true })
   expect(form.get('file')).toMatchObject({ name: 'a.wav', size: 4 })
 })
 

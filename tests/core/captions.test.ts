@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { CAPTION_DEFAULTS, cuesOf, srtCue, textLine, vttCue } from '#core/captions.ts'
+import { CAPTION_DEFAULTS, cuesOf, speakerLead, srtCue, textLine, vttCue } from '#core/captions.ts'
 import type { Segment } from '#protocol/transcript.ts'
 import { seeded } from '../kit/seeded.ts'
 import { aSegment } from './kit/builders.ts'
@@ -82,16 +82,53 @@ describe('formats', () => {
   })
 
   test('[X4] vtt: dot, and no text can be read as a tag or a time line', () => {
-    expect(vttCue(cue)).toBe('01:01:01.002 --> 01:01:03.000\na &lt; b &amp; c\n--&gt; d\n\n')
+    expect(vttCue(cue, null)).toBe('01:01:01.002 --> 01:01:03.000\na &lt; b &amp; c\n--&gt; d\n\n')
   })
 
   test('[X4] txt: a line a segment', () => {
-    expect(textLine(aSegment())).toBe('hello world\n')
+    expect(textLine(aSegment(), null)).toBe('hello world\n')
   })
 
   test('[X4] more than 99 hours still have a clock', () => {
-    expect(vttCue({ start: 360_000, end: 360_001, lines: ['x'] })).toMatch(
+    expect(vttCue({ start: 360_000, end: 360_001, lines: ['x'] }, null)).toMatch(
       /^100:00:00\.000 --> 100:00:01\.000/,
+    )
+  })
+})
+
+describe('speakers', () => {
+  const cue = { start: 0, end: 1, lines: ['hello', 'world'] }
+
+  test('[X5] vtt: a voice tag, whose name cannot end it', () => {
+    expect(vttCue(cue, 'SPEAKER_00')).toContain('\n<v SPEAKER_00>hello\nworld\n')
+    expect(vttCue(cue, 'a > b &\n\nc')).toContain('\n<v a &gt; b &amp; c>hello\nworld\n')
+  })
+
+  test('[X5] srt: the name leads every cue, within the length of the line', () => {
+    const texts = Array.from({ length: 60 }, (_, index) => `word${index}`)
+    const segment = aSegment({ text: texts.join(' '), end: 60, speaker: 'SPEAKER_00' })
+    const lead = speakerLead(segment)
+    expect(lead).toBe('SPEAKER_00: ')
+    const cues = cuesOf(segment, CAPTION_DEFAULTS, lead)
+    expect(cues.length).toBeGreaterThan(4)
+    for (const { lines } of cues) {
+      expect(lines[0]).toMatch(/^SPEAKER_00: word/)
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(42)
+    }
+    const said = cues.flatMap(({ lines }) => lines).join(' ')
+    expect(said.replaceAll(lead, '')).toBe(texts.join(' '))
+  })
+
+  test('[X5] srt: where nobody is known nothing leads', () => {
+    expect(speakerLead(aSegment())).toBe('')
+    expect(speakerLead(aSegment({ speaker: ' a\n\nb ' }))).toBe('a b: ')
+  })
+
+  test('[X5] txt: where the speaker changes an empty line and the name', () => {
+    const speakers = ['SPEAKER_00', 'SPEAKER_00', 'SPEAKER_01', null, null]
+    const segments = speakers.map((speaker, index) => aSegment({ text: `line ${index}`, speaker }))
+    expect(segments.map((segment, index) => textLine(segment, segments[index - 1] ?? null)).join('')).toBe(
+      '[SPEAKER_00]\nline 0\nline 1\n\n[SPEAKER_01]\nline 2\n\nline 3\nline 4\n',
     )
   })
 })

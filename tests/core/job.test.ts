@@ -69,10 +69,10 @@ describe('the plain life', () => {
 
   test('[J4, L6] what a deleted or unknown job is told answers gone and writes nothing', () => {
     for (const type of ['cancel', 'wake'] as const) {
-      const step = jobMachine.step(NO_JOB, { type }, T0)
+      const step = jobMachine().step(NO_JOB, { type }, T0)
       expect(step).toMatchObject({ reply: 'gone', changes: [], effects: [] })
     }
-    expect(jobMachine.nextWakeMs(NO_JOB)).toBeNull()
+    expect(jobMachine().nextWakeMs(NO_JOB)).toBeNull()
   })
 })
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { LEASE_MS, OFFER_MS, OVER_MS, START_MS } from '#core/registry/intervals.ts'
-import { agentStatus, agentViews, engineViews, presentEngines, queueDepths } from '#core/registry/views.ts'
+import { OVER_MS } from '#core/registry/intervals.ts'
+import { presentEngines } from '#core/registry/presence.ts'
+import { agentStatus, agentViews, engineViews, queueDepths } from '#core/registry/views.ts'
+import { DEFAULTS } from '#core/settings.ts'
 import { Pool } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import {
@@ -15,6 +17,8 @@ import {
   taskId,
 } from './kit/builders.ts'
 import { RegistryRun } from './kit/registry-run.ts'
+
+const { leaseMs: LEASE_MS, offerMs: OFFER_MS, startMs: START_MS } = DEFAULTS
 
 /** The registry machine: start state → event → expected place, messages and orders. */
 const task = taskId('prepare')
@@ -489,9 +493,9 @@ describe('agents that come and go', () => {
 
   test('[R24] an agent of another protocol version is closed with 4011', () => {
     const run = waiting()
-    run.hello(1, { protocol: { min: 2, max: 3 } })
+    run.hello(1, { protocol: { min: 3, max: 4 } })
     expect(run.effects).toMatchObject([
-      { type: 'close', code: 4011, reason: 'this server speaks protocol 1, the agent 2 to 3' },
+      { type: 'close', code: 4011, reason: 'this server speaks protocol 2, the agent 3 to 4' },
     ])
     expect(run.at(task)).toBe('queued')
   })
@@ -531,11 +535,14 @@ describe('agents that come and go', () => {
     run.hello(1)
     run.hello(2)
     run.disconnect(2)
-    run.wakeAfter(7 * 86_400_000)
-    expect(run.state.agents.size).toBe(2)
-    run.wakeAfter(1)
-    expect([...run.state.agents.keys()]).toEqual([agentId(1)])
-    expect(run.records.read().map(({ id }) => id)).toEqual([agentId(1)])
+    run.nowMs += 7 * 86_400_000
+    run.hello(3)
+    expect(run.state.agents.size).toBe(3)
+    run.nowMs += 1
+    run.hello(4)
+    const left = [agentId(1), agentId(3), agentId(4)]
+    expect([...run.state.agents.keys()]).toEqual(left)
+    expect(run.records.read().map(({ id }) => id)).toEqual(left)
   })
 })
 
@@ -584,9 +591,11 @@ describe('evictions', () => {
     run.nowMs += 86_400_000
     run.reload()
     run.nowMs += 60_000
-    expect(presentEngines(run.state, run.nowMs)).toHaveLength(EVERYTHING.length)
+    expect(presentEngines(run.state, run.pongs, run.nowMs, DEFAULTS.offlineMs)).toHaveLength(
+      EVERYTHING.length,
+    )
     run.reload()
-    expect(presentEngines(run.state, run.nowMs + 1)).toEqual([])
+    expect(presentEngines(run.state, run.pongs, run.nowMs + 1, DEFAULTS.offlineMs)).toEqual([])
   })
 
   test('[R30] unanswered calls to Jobs are made at once again', () => {
@@ -605,7 +614,7 @@ describe('views', () => {
     run.hello(1)
     const status = (afterMs: number) => {
       const agent = run.state.agents.get(agentId())
-      return agent === undefined ? 'none' : agentStatus(agent, run.nowMs + afterMs)
+      return agent === undefined ? 'none' : agentStatus(agent, run.looking(afterMs))
     }
     expect([30_000, 30_001, 60_001].map(status)).toEqual(['online', 'suspect', 'offline'])
     run.wakeAfter(60_001, 1)
@@ -622,10 +631,10 @@ describe('views', () => {
     for (let number = 1; number <= 3; number++) run.enqueue({ jobId: jobId(number) })
     run.accept(1, task)
     run.start(1, task)
-    expect(engineViews(run.state, run.nowMs)).toMatchObject([
+    expect(engineViews(run.state, run.looking())).toMatchObject([
       { engine_id: 'prepare', status: 'busy', running_tasks: 1, queued_tasks: 2, agent_name: 'box-1' },
     ])
-    expect(agentViews(run.state, Pool.parse('default'), run.nowMs)).toMatchObject([
+    expect(agentViews(run.state, Pool.parse('default'), run.looking())).toMatchObject([
       { status: 'online', running_tasks: 1, slots: 1, engines: ['prepare'] },
     ])
   })

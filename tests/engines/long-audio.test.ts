@@ -42,6 +42,7 @@ describe('ten hours', () => {
     const audio = { path, format: 's16le', start: 0, end: MAX_AUDIO_SECONDS } as const
     const summary = await ctc.run(
       {
+        stage: 'transcribe',
         inputs: { audio, speechRegions: folder.join('speech.jsonl') },
         outputFolder: folder.path,
         parameters: PARAMETERS,

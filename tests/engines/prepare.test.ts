@@ -175,6 +175,7 @@ describe.runIf(hasFfmpeg)('prepare: everything else by ffmpeg', () => {
     const { context } = recordingContext(controller.signal)
     const running = prepare.run(
       {
+        stage: 'prepare',
         inputs: { upload: file('x.mp3', 'ID3\x03\0\0\0') },
         outputFolder: folder.path,
         parameters: PARAMETERS,

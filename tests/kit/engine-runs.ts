@@ -4,14 +4,8 @@ import type { CtcModel } from '#engines/ctc/model-folder.ts'
 import type { Engine, RunContext } from '#engines/engine.ts'
 import { EngineError } from '#engines/engine.ts'
 import { SAMPLE_RATE_HZ, SpeechRegion } from '#protocol/audio.ts'
-import type {
-  Partial,
-  PrepareSummary,
-  Progress,
-  TaskError,
-  TaskParameters,
-  TranscribeSummary,
-} from '#protocol/task.ts'
+import type { PrepareSummary, TranscribeSummary } from '#protocol/summary.ts'
+import type { Partial, Progress, TaskError, TaskParameters } from '#protocol/task.ts'
 import { Segment } from '#protocol/transcript.ts'
 
 /** Runs engines as the agent's child does, on files in a folder. */
@@ -30,6 +24,10 @@ export const PARAMETERS: TaskParameters = {
   language: null,
   granularity: 'word',
   audio_seconds: null,
+  channel: null,
+  split_channels: false,
+  speakers: null,
+  redaction: null,
 }
 
 export function recordingContext(signal: AbortSignal = new AbortController().signal): {
@@ -56,7 +54,11 @@ export async function runPrepare<Model>(
   mkdirSync(outputFolder, { recursive: true })
   const { context, reports } = recordingContext()
   const parameters = { ...PARAMETERS, file_name: fileName }
-  const summary = await engine.run({ inputs: { upload }, outputFolder, parameters }, model, context)
+  const summary = await engine.run(
+    { stage: 'prepare', inputs: { upload }, outputFolder, parameters },
+    model,
+    context,
+  )
   const audio = readFileSync(join(outputFolder, 'audio.s16'))
   return {
     summary,
@@ -96,6 +98,7 @@ export async function runTranscribe(
   const { context, reports } = recordingContext(options.signal)
   const summary = await engine.run(
     {
+      stage: 'transcribe',
       inputs: { audio: { path, format: 's16le', start: 0, end: seconds }, speechRegions },
       outputFolder,
       parameters: { ...PARAMETERS, ...options.parameters },

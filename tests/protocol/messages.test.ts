@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
-import { CreateJobFields } from '#protocol/api.ts'
 import { JobEvent } from '#protocol/events.ts'
+import { CreateJobFields } from '#protocol/submit.ts'
 
 /** Golden messages: one file for each message of the wire, as it was agreed. `<wire>-<type>[-<variant>].json`. */
 const FOLDER = new URL('golden/', import.meta.url)

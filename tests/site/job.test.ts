@@ -73,6 +73,24 @@ describe('a stage', () => {
     expect(row({ status: 'completed', completed_at: at(-1) })).not.toContain('<progress')
   })
 
+  test('[U10] a stage of one channel names it; a running one says why it runs where it does', () => {
+    const text = textOf(row({ channel: 1, progress: { percent: 5, message: null }, why: 'model loaded' }))
+    expect(text).toContain('Transcribe · channel 1')
+    expect(text).toContain('model loaded')
+  })
+
+  test('[U10] [U11] a stage that was left out: word, icon, and what stands in for it', () => {
+    const id = aJobId()
+    const warning = { stage: 'diarize', code: 'stage_skipped', message: 'it failed twice' }
+    const skipped = { status: 'skipped', fallback: 'single_speaker', timestamp: at(-1) } as const
+    const stages = [aStage(id, { stage: 'diarize', status: 'skipped', completed_at: at(-1) })]
+    const markup = page(aJob({ id, stages, pipeline_warnings: [{ ...warning, ...skipped }] }))
+    const pill = /<span class="pill[^>]*><svg class="icon icon-skip".*?<\/svg>skipped<\/span>/
+    expect(byId(markup, 'stage-diarize')).toMatch(pill)
+    expect(byId(markup, 'job-head')).toMatch(pill)
+    expect(textOf(byId(markup, 'job-head'))).toContain('it failed twice Instead: single speaker.')
+  })
+
   test('[U10] a failed stage shows its error, and later attempts their number', () => {
     const error = { code: 'out_of_memory', message: 'The model needs 4 GB.', stage: 'transcribe' } as const
     const text = textOf(row({ status: 'failed', completed_at: at(-1), error, attempt: 3 }))
@@ -156,7 +174,8 @@ describe('a job page', () => {
 
   test('[U14] is read aloud politely, in quarters', () => {
     const said = (overall: number) => {
-      const job = aJob({ progress: { overall, current_stage: 'transcribe', current_stage_progress: null } })
+      const current = { current_stage: 'transcribe', current_stage_progress: null, eta: null } as const
+      const job = aJob({ progress: { overall, ...current } })
       return textOf(byId(page(job), 'announcer'))
     }
     expect(said(51)).toBe('Job running, 50 percent')

@@ -57,10 +57,17 @@ async function aRunningJob() {
     task_id: aStage(id).task_id,
     stage: 'transcribe',
     task: { percent, message: null },
-    progress: { overall: 45, current_stage: 'transcribe', current_stage_progress: percent },
+    progress: { overall: 45, current_stage: 'transcribe', current_stage_progress: percent, eta: null },
   })
   const { text: _text, segments: _segments, words: _words, ...done } = aCompletedJob({ id })
-  const completed: JobEvent = { type: 'job.completed', at: at(0), progress: done.progress, job: done }
+  const { progress: whole, pipeline_warnings } = done
+  const completed: JobEvent = {
+    type: 'job.completed',
+    at: at(0),
+    progress: whole,
+    pipeline_warnings,
+    job: done,
+  }
   return { visitor, job, progress, completed }
 }
 

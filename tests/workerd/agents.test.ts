@@ -89,8 +89,7 @@ describe('frames', () => {
 
   test('[O2] a protocol that this server does not speak is closed with 4011', async () => {
     const box = await ScriptedAgent.connect(server, { greets: false })
-    const rest = { version: '9', platform: 'x', slots: 1, engines: [], running: [] }
-    box.send({ type: 'agent.hello', protocol: { min: 7, max: 9 }, ...rest })
+    box.sendRaw(JSON.stringify({ type: 'agent.hello', protocol: { min: 7, max: 9 }, unheard: 'of' }))
     expect(await box.closed).toMatchObject({ code: 4011, reason: expect.stringContaining('7 to 9') })
   })
 

@@ -117,7 +117,7 @@ describe('GET', () => {
       () => readJob(server, id),
       (now) => now.status === 'failed',
     )
-    expect(job.error).toMatchObject({ code: 'invalid_transcript', stage: 'merge' })
+    expect(job.error).toMatchObject({ code: 'invalid_artifact', stage: 'merge' })
     expect(job.error?.message).not.toContain('secret')
   })
 

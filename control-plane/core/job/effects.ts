@@ -1,8 +1,10 @@
 import type { JobEvent } from '#protocol/events.ts'
-import type { TaskId } from '#protocol/ids.ts'
+import type { JobId, TaskId } from '#protocol/ids.ts'
 import type { JobSummary } from '#protocol/job.ts'
-import type { Artifact, TaskParameters, TranscribeSummary } from '#protocol/task.ts'
+import type { MergeSummary, TranscribeSummary } from '#protocol/summary.ts'
+import type { TaskParameters } from '#protocol/task.ts'
 import type { Dispatch, Owner } from '../dispatch.ts'
+import type { JobParameters } from '../parameters.ts'
 
 /** What a job orders. Tracked effects leave the object: they are kept until their answer returns as an event. */
 export type TrackedEffect =
@@ -13,6 +15,14 @@ export type TrackedEffect =
       readonly taskId: TaskId
       readonly fence: number
     }
+  /** Put the job on the registry's waiting list, or take it off. */
+  | {
+      readonly type: 'registry.wait'
+      readonly pool: string
+      readonly jobId: JobId
+      readonly parameters: JobParameters
+    }
+  | { readonly type: 'registry.unwait'; readonly pool: string; readonly jobId: JobId }
   | { readonly type: 'merge.run'; readonly merge: MergeOrder }
   | { readonly type: 'index.save'; readonly row: IndexRow }
 
@@ -24,18 +34,32 @@ export type JobEffect =
       readonly taskId: TaskId
       readonly fence: number
     }
+  /** The files of a result that was refused: they go. */
+  | { readonly type: 'artifacts.discard'; readonly prefix: string }
   /** To the SSE clients; the stream ends after a terminal event. `seq` is null for values that are not kept. */
   | { readonly type: 'publish'; readonly seq: number | null; readonly event: JobEvent }
 
-/** The stage that runs in the Worker itself. */
+/** The stage that runs in the Worker itself, and all that it reads. */
 export interface MergeOrder {
   readonly taskId: TaskId
   readonly fence: number
-  readonly inputs: readonly Artifact[]
   readonly parameters: TaskParameters
-  /** What the transcriber said of its own output. */
-  readonly transcription: Pick<TranscribeSummary, 'language' | 'language_source' | 'warnings'>
   readonly outputPrefix: string
+  /** The text of each channel, in the order of channels; one without a channel where nothing was split. */
+  readonly transcripts: readonly { readonly channel: number | null; readonly key: string }[]
+  /** What stands beside the text; null where it was not asked for or was skipped. */
+  readonly turnsKey: string | null
+  readonly emotionsKey: string | null
+  readonly topicsKey: string | null
+  /** Null where nobody asked; `key: null` where it was asked for and skipped: segments then say `events: []`. */
+  readonly events: { readonly key: string | null } | null
+  readonly alignmentSource: MergeSummary['alignment_source']
+  readonly diarizationSource: MergeSummary['diarization_source']
+  /** What the transcriber said of its own output. */
+  readonly transcription: Pick<
+    TranscribeSummary,
+    'language' | 'language_source' | 'speaker_count' | 'warnings'
+  >
 }
 
 /** The job's row in D1: an index for lists, never the truth. A row with a smaller seq never replaces a larger one. */

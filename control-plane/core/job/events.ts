@@ -3,7 +3,7 @@ import type { Fact } from './facts.ts'
 import { fold } from './fold.ts'
 import { jobProgress } from './progress.ts'
 import { type JobState, type Live, NOTHING_LIVE, type TaskState } from './state.ts'
-import { audioSeconds, jobView, stageView, timestamp } from './view.ts'
+import { audioSeconds, jobView, stageView, timestamp, warnings } from './view.ts'
 
 /**
  * Facts as SSE events: one fact, one event, the fact's seq as its id, so that the ids have no gap. Pure.
@@ -15,9 +15,14 @@ export interface LoggedEvent {
 
 /** The event of a fact; `job` is the state after it. */
 export function eventOf(fact: Fact, job: JobState, live: Live): JobEvent {
-  const common = { at: timestamp(fact.atMs), progress: jobProgress(job, live) }
+  const common = {
+    at: timestamp(fact.atMs),
+    progress: jobProgress(job, live),
+    pipeline_warnings: warnings(job),
+  }
   switch (fact.type) {
     case 'created':
+    case 'planned':
     case 'running': {
       const { status, started_at, why, stages } = jobView(job, live)
       return { type: 'job.status', ...common, status, started_at, why, stages }

@@ -1,8 +1,11 @@
 import type { JobId, TaskId } from '#protocol/ids.ts'
 import type { JobError } from '#protocol/job.ts'
-import type { Artifact, StageSummary, TaskMetrics } from '#protocol/task.ts'
-import type { JobParameters, PlannedTask } from '../dag.ts'
+import type { StageSummary } from '#protocol/summary.ts'
+import type { Artifact, TaskMetrics } from '#protocol/task.ts'
+import type { PlannedTask } from '../dag.ts'
 import type { Owner, Runner } from '../dispatch.ts'
+import type { JobParameters } from '../parameters.ts'
+import type { Pipeline } from '../pipeline.ts'
 
 /**
  * What happened to a job, in order: the append-only log that is the job's truth. The state is a fold of it (fold.ts), and
@@ -17,11 +20,17 @@ export interface JobSpec extends Owner {
   readonly languageRequested: string
   readonly parameters: JobParameters
   readonly upload: Artifact
+  /** The key that submitted it: keys share the agents fairly. */
+  readonly keyId: string
+  /** Null while no engine can do it: the job then waits for one. */
+  readonly pipeline: Pipeline | null
   readonly tasks: readonly PlannedTask[]
 }
 
 export type FactBody =
   | { readonly type: 'created'; readonly spec: JobSpec }
+  /** The graph, once engines are chosen; and again when prepare told how many channels there are. */
+  | { readonly type: 'planned'; readonly pipeline: Pipeline; readonly tasks: readonly PlannedTask[] }
   | { readonly type: 'running' }
   | { readonly type: 'queued'; readonly taskId: TaskId; readonly fence: number }
   | { readonly type: 'started'; readonly taskId: TaskId; readonly fence: number; readonly runner: Runner }

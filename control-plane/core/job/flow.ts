@@ -1,12 +1,13 @@
 import type { TaskId } from '#protocol/ids.ts'
 import { MAX_RETRIES } from '#protocol/stage.ts'
 import type { TaskError } from '#protocol/task.ts'
-import { retryDelayMs, spread } from '../retry.ts'
+import { planTasks } from '../dag.ts'
+import { retryWaitMs, spread } from '../retry.ts'
 import { mergeId, orderOf } from './dispatch.ts'
 import type { FactBody } from './facts.ts'
-import { isDispatched, type TaskState } from './state.ts'
+import { isDispatched, type JobState, type TaskState } from './state.ts'
 import { enqueueId, type Turn } from './turn.ts'
-import { indexRow } from './view.ts'
+import { channelCount, indexRow } from './view.ts'
 
 /** How a job moves on: what becomes ready is enqueued, what failed is tried again, and at last the job ends. */
 
@@ -17,11 +18,24 @@ const PROMPT_LOSSES = 3
 
 /** Enqueue what became ready; when nothing is left, the job is complete. */
 export function advance(turn: Turn): void {
+  splitChannels(turn)
   enqueueReady(turn)
   const tasks = [...(turn.job?.tasks.values() ?? [])]
   if (tasks.every((task) => task.status === 'completed' || task.status === 'skipped')) {
     end(turn, { type: 'job_completed' })
   }
+}
+
+/** Prepare told how many channels there are: what stood for all of them becomes one task each. */
+function splitChannels(turn: Turn): void {
+  const { job } = turn
+  if (job === null || job.pipeline === null) return
+  const { jobId, parameters } = job.spec
+  const channels = channelCount(job)
+  const isSplit = [...job.tasks.values()].some((task) => task.plan.channel !== null)
+  if (parameters.speakerDetection !== 'per_channel' || channels === null || isSplit) return
+  const { pipeline } = job
+  turn.record({ type: 'planned', pipeline, tasks: planTasks(jobId, parameters, pipeline, channels) })
 }
 
 export function enqueueReady(turn: Turn): void {
@@ -39,11 +53,12 @@ export function enqueueReady(turn: Turn): void {
 export function retryOrEnd(turn: Turn, task: TaskState, error: TaskError, counted: boolean): void {
   const { id: taskId, stage, required } = task.plan
   const failures = task.failures + (counted ? 1 : 0)
-  const isRetried = error.retryable && failures <= MAX_RETRIES[stage] && task.fence < MAX_FENCE
+  const budget = turn.settings.maxRetries ?? MAX_RETRIES[stage]
+  const isRetried = error.retryable && failures <= budget && task.fence < MAX_FENCE
   const jobError = { code: error.code, message: error.message, stage }
   turn.forgetLive(taskId)
   const next = isRetried
-    ? ({ verdict: 'retry', atMs: turn.nowMs + waitMs(task, failures, counted) } as const)
+    ? ({ verdict: 'retry', atMs: turn.nowMs + waitMs(turn, task, failures, counted) } as const)
     : ({ verdict: required ? 'fail' : 'skip' } as const)
   turn.record({ type: 'failed', taskId, fence: task.fence, error: jobError, counted, next })
   if (isRetried) enqueueReady(turn)
@@ -54,6 +69,7 @@ export function retryOrEnd(turn: Turn, task: TaskState, error: TaskError, counte
 /** The end of a job: whatever is dispatched is taken back, and the index learns of it. */
 export function end(turn: Turn, body: FactBody): void {
   const dispatched = [...(turn.job?.tasks.values() ?? [])].filter(isDispatched)
+  if (turn.job !== null && turn.job.pipeline === null) stopWaiting(turn, turn.job)
   turn.record(body)
   saveIndex(turn)
   for (const { plan, fence } of dispatched) {
@@ -65,16 +81,27 @@ export function end(turn: Turn, body: FactBody): void {
   }
 }
 
+function stopWaiting(turn: Turn, job: JobState): void {
+  const { pool, jobId } = job.spec
+  turn.answered(waitId(job))
+  turn.order('unwait', { type: 'registry.unwait', pool, jobId })
+}
+
+/** One wait a job: it ends when the graph is drawn. */
+export function waitId(job: JobState): string {
+  return `wait:${job.spec.jobId}`
+}
+
 export function saveIndex(turn: Turn): void {
   if (turn.job === null) return
   turn.order(`index:${turn.job.seq}`, { type: 'index.save', row: indexRow(turn.job) })
 }
 
-function waitMs(task: TaskState, failures: number, counted: boolean): number {
+function waitMs(turn: Turn, task: TaskState, failures: number, counted: boolean): number {
   const random = spread(`${task.plan.id}/${task.fence}`)
-  if (counted) return retryDelayMs(failures, random)
+  if (counted) return retryWaitMs(failures, random, turn.settings)
   const losses = task.fence - failures
-  return losses <= PROMPT_LOSSES ? 0 : retryDelayMs(losses - PROMPT_LOSSES, random)
+  return losses <= PROMPT_LOSSES ? 0 : retryWaitMs(losses - PROMPT_LOSSES, random, turn.settings)
 }
 
 function hasEnded(turn: Turn, taskId: TaskId): boolean {

@@ -21,6 +21,8 @@ function created(spec: JobSpec, fact: Fact): JobState {
     startedAtMs: null,
     completedAtMs: null,
     error: null,
+    pipeline: spec.pipeline,
+    plannedAtMs: spec.pipeline === null ? null : fact.atMs,
     tasks: new Map(spec.tasks.map((plan) => [plan.id, pendingTask(plan)])),
   }
 }
@@ -28,6 +30,8 @@ function created(spec: JobSpec, fact: Fact): JobState {
 function transition(state: JobState, fact: Exclude<Fact, { type: 'created' }>): JobState {
   const { atMs } = fact
   switch (fact.type) {
+    case 'planned':
+      return planned(state, fact)
     case 'running':
       return { ...state, status: 'running', startedAtMs: atMs }
     case 'queued':
@@ -71,9 +75,24 @@ function transition(state: JobState, fact: Exclude<Fact, { type: 'created' }>): 
   }
 }
 
+/** Tasks that stay keep what they have reached; the one that stood for all channels makes room for one each. */
+function planned(state: JobState, fact: Extract<Fact, { type: 'planned' }>): JobState {
+  const tasks = fact.tasks.map((plan): [TaskId, TaskState] => {
+    const known = state.tasks.get(plan.id)
+    return [plan.id, known === undefined ? pendingTask(plan) : { ...known, plan }]
+  })
+  const plannedAtMs = state.plannedAtMs ?? fact.atMs
+  return { ...state, pipeline: fact.pipeline, plannedAtMs, tasks: new Map(tasks) }
+}
+
+/** More agents than these are not kept from a task: the oldest may try again. */
+const MAX_AVOIDED = 8
+
 function afterFailure(task: TaskState, fact: Extract<Fact, { type: 'failed' }>): TaskState {
   const failures = task.failures + (fact.counted ? 1 : 0)
-  const failed = { ...task, failures, error: fact.error }
+  const agentId = fact.counted ? (task.runner?.agentId ?? null) : null
+  const avoid = agentId === null ? task.avoid : [...task.avoid.filter((id) => id !== agentId), agentId]
+  const failed = { ...task, failures, avoid: avoid.slice(-MAX_AVOIDED), error: fact.error }
   if (fact.next.verdict === 'retry') {
     return { ...failed, status: 'ready', retryAtMs: fact.next.atMs, startedAtMs: null }
   }
@@ -107,6 +126,7 @@ function pendingTask(plan: TaskState['plan']): TaskState {
     startedAtMs: null,
     completedAtMs: null,
     retryAtMs: null,
+    avoid: [],
     runner: null,
     artifacts: [],
     summary: null,

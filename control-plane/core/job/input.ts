@@ -1,6 +1,7 @@
 import type { AgentId, TaskId } from '#protocol/ids.ts'
-import type { Partial, Progress, TaskOutcome } from '#protocol/task.ts'
+import type { Partial, Progress, TaskError, TaskOutcome } from '#protocol/task.ts'
 import type { Runner } from '../dispatch.ts'
+import type { Pipeline } from '../pipeline.ts'
 import type { JobSpec } from './facts.ts'
 
 /** What happens to a job. Every one may come twice, late, or out of order. */
@@ -33,7 +34,7 @@ export type JobInput =
       readonly taskId: TaskId
       readonly fence: number
       readonly counted: boolean
-      readonly reason: string
+      readonly error: TaskError
     }
   /** The registry's answer to `enqueue` or `inquire`: why the task waits, or that it does not know it. */
   | {
@@ -43,6 +44,9 @@ export type JobInput =
       readonly known: boolean
       readonly why: string | null
     }
+  /** The registry's answer to `wait`: engines for every stage, or why the job waits on. */
+  | { readonly type: 'selected'; readonly pipeline: Pipeline }
+  | { readonly type: 'unselected'; readonly why: string }
   | { readonly type: 'effect.answered'; readonly id: string }
   | { readonly type: 'cancel' }
   | { readonly type: 'wake' }

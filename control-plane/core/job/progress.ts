@@ -38,5 +38,6 @@ export function jobProgress(job: JobState, live: Live): JobProgress {
     overall: overallPercent(job, live),
     current_stage: current?.plan.stage ?? null,
     current_stage_progress: current === null ? null : (live.progress.get(current.plan.id)?.percent ?? null),
+    eta: null,
   }
 }

@@ -1,4 +1,5 @@
 import type { Runner } from '../dispatch.ts'
+import { asksRedaction } from '../parameters.ts'
 import { retryOrEnd, saveIndex } from './flow.ts'
 import type { JobInput, JobReply } from './input.ts'
 import { jobProgress } from './progress.ts'
@@ -65,5 +66,5 @@ export function placed(turn: Turn, input: Extract<JobInput, { type: 'task.placed
 
 /** With redaction asked, no text leaves before it. */
 function hidesText(job: JobState): boolean {
-  return job.spec.parameters.piiDetection || job.spec.parameters.redactPiiAudio
+  return asksRedaction(job.spec.parameters)
 }

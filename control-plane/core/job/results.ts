@@ -14,12 +14,12 @@ type ResultInput = Extract<JobInput, { type: 'task.result' }>
 export function result(turn: Turn, input: ResultInput): JobReply {
   const { outcome, taskId, fence, from } = input
   const task = turn.task(taskId)
-  if (task === null || task.fence !== fence) return 'stale'
+  if (task === null || task.fence !== fence) return refused(turn, input)
   if (task.status === 'completed') return 'duplicate'
   const isHolder = task.status === 'running' && task.runner?.agentId === from.agentId
   // Its start was lost or is still on its way: the registry vouches for the agent.
   const isUnheard = task.status === 'ready' && isDispatched(task) && from.runner !== null
-  if (!isHolder && !isUnheard) return 'stale'
+  if (!isHolder && !isUnheard) return refused(turn, input)
   turn.confirm(taskId, fence)
   if (task.plan.stage === 'merge') turn.answered(mergeId(fence))
   if (isUnheard && from.runner !== null && outcome.status !== 'handed_back') begin(turn, task, from.runner)
@@ -27,12 +27,22 @@ export function result(turn: Turn, input: ResultInput): JobReply {
   return 'accepted'
 }
 
+/** What a refused run wrote goes: its fence is in its keys, so nobody else's files lie there. */
+function refused(turn: Turn, { taskId, fence, outcome }: ResultInput): JobReply {
+  const task = turn.task(taskId)
+  const isOver = task !== null && (fence < task.fence || task.status === 'cancelled')
+  if (outcome.status === 'completed' && isOver) {
+    turn.effects.push({ type: 'artifacts.discard', prefix: outputPrefix(taskId, fence) })
+  }
+  return 'stale'
+}
+
 /** The registry gave the grant up: the lease ended, or it was never begun. */
 export function lost(turn: Turn, input: Extract<JobInput, { type: 'task.lost' }>): JobReply {
   const task = turn.task(input.taskId)
   if (task === null || task.fence !== input.fence || !isDispatched(task)) return 'stale'
   turn.confirm(input.taskId, input.fence)
-  retryOrEnd(turn, task, { code: 'task_lost', message: input.reason, retryable: true }, input.counted)
+  retryOrEnd(turn, task, input.error, input.counted)
   return 'ok'
 }
 

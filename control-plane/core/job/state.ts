@@ -1,9 +1,11 @@
-import type { TaskId } from '#protocol/ids.ts'
+import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { JobError, JobStatus, LivePartial, TaskStatus } from '#protocol/job.ts'
-import type { Artifact, Progress, StageSummary, TaskMetrics } from '#protocol/task.ts'
+import type { StageSummary } from '#protocol/summary.ts'
+import type { Artifact, Progress, TaskMetrics } from '#protocol/task.ts'
 import type { PlannedTask } from '../dag.ts'
 import type { Runner } from '../dispatch.ts'
 import type { Outbox } from '../outbox.ts'
+import type { Pipeline } from '../pipeline.ts'
 import type { TrackedEffect } from './effects.ts'
 import type { JobSpec } from './facts.ts'
 
@@ -17,6 +19,10 @@ export interface JobState {
   readonly startedAtMs: number | null
   readonly completedAtMs: number | null
   readonly error: JobError | null
+  /** Null while the job waits for engines. */
+  readonly pipeline: Pipeline | null
+  /** When the pipeline was first chosen. */
+  readonly plannedAtMs: number | null
   readonly tasks: ReadonlyMap<TaskId, TaskState>
 }
 
@@ -32,6 +38,8 @@ export interface TaskState {
   readonly completedAtMs: number | null
   /** Set while a `ready` task waits for its next enqueue. */
   readonly retryAtMs: number | null
+  /** Agents that failed it, the newest last. */
+  readonly avoid: readonly AgentId[]
   readonly runner: Runner | null
   readonly artifacts: readonly Artifact[]
   readonly summary: StageSummary | null
@@ -48,6 +56,8 @@ export interface Live {
   /** When each dispatched task was last heard of. */
   readonly heardMs: ReadonlyMap<TaskId, number>
   readonly partial: LivePartial | null
+  /** Why a job without a pipeline waits, and when the registry was last asked. */
+  readonly waiting: { readonly why: string; readonly askedAtMs: number } | null
   /** The highest percentage shown. */
   readonly overall: number
   /** The percentage on disk, never below `overall`: after an eviction percent goes on from there. */
@@ -60,6 +70,7 @@ export const NOTHING_LIVE: Live = {
   why: new Map(),
   heardMs: new Map(),
   partial: null,
+  waiting: null,
   overall: 0,
   savedOverall: 0,
 }

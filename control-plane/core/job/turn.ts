@@ -2,6 +2,7 @@ import type { JobEvent } from '#protocol/events.ts'
 import type { TaskId } from '#protocol/ids.ts'
 import type { Change } from '../machine.ts'
 import { answered, post, takeDue } from '../outbox.ts'
+import type { CoreSettings } from '../settings.ts'
 import type { JobEffect, TrackedEffect } from './effects.ts'
 import { eventOf } from './events.ts'
 import type { Fact, FactBody } from './facts.ts'
@@ -21,16 +22,18 @@ export class Turn {
   live: Live
   outbox: JobMachineState['outbox']
   readonly nowMs: number
+  readonly settings: CoreSettings
   readonly effects: JobEffect[] = []
   readonly #facts: Fact[] = []
   #isOutboxSaved = true
   #overallToSave: number | null = null
 
-  constructor(state: JobMachineState, nowMs: number) {
+  constructor(state: JobMachineState, nowMs: number, settings: CoreSettings) {
     this.job = state.job
     this.live = state.live
     this.outbox = state.outbox
     this.nowMs = nowMs
+    this.settings = settings
   }
 
   /** To the clients, and kept nowhere. */

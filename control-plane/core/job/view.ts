@@ -1,5 +1,6 @@
 import type { JobSummary, JobView, ResultView, StageView } from '#protocol/job.ts'
-import type { MergeSummary, PrepareSummary } from '#protocol/task.ts'
+import { FALLBACKS, isOptional, type Stage } from '#protocol/stage.ts'
+import type { MergeSummary, PrepareSummary } from '#protocol/summary.ts'
 import type { PipelineWarning } from '#protocol/transcript.ts'
 import type { IndexRow } from './effects.ts'
 import { jobProgress } from './progress.ts'
@@ -19,6 +20,7 @@ export function jobView(job: JobState, live: Live): JobView {
     started_at: timestampOrNull(job.startedAtMs),
     completed_at: timestampOrNull(job.completedAtMs),
     audio_duration_seconds: audioSeconds(job),
+    priority: spec.parameters.priority,
     progress: jobProgress(job, live),
     stages: [...job.tasks.values()].map((task) => stageView(task, live)),
     why: job.status === 'pending' ? whyPending(job, live) : null,
@@ -33,10 +35,11 @@ export function stageView(task: TaskState, live: Live): StageView {
   return {
     task_id: plan.id,
     stage: plan.stage,
+    channel: plan.channel,
     status: task.status,
     required: plan.required,
-    engine_id: task.runner?.engineId ?? null,
-    model_id: task.runner?.modelId ?? null,
+    engine_id: task.runner?.engineId ?? plan.preferred.engineId,
+    model_id: task.runner === null ? plan.preferred.modelId : task.runner.modelId,
     agent_id: task.runner?.agentId ?? null,
     attempt: task.failures + (task.status === 'running' || task.status === 'completed' ? 1 : 0),
     ready_at: timestampOrNull(readyAtMs),
@@ -46,7 +49,7 @@ export function stageView(task: TaskState, live: Live): StageView {
     duration_ms:
       startedAtMs === null || completedAtMs === null ? null : Math.max(0, completedAtMs - startedAtMs),
     progress: live.progress.get(plan.id) ?? null,
-    why: task.status === 'ready' ? whyReady(task, live) : null,
+    why: task.status === 'ready' ? whyReady(task, live) : (task.runner?.why ?? null),
     error: task.error,
   }
 }
@@ -71,9 +74,15 @@ export function indexRow(job: JobState): IndexRow {
 }
 
 /** What a reader should know: of the recording, of stages that were left out, of the transcript. */
-function warnings(job: JobState): JobView['pipeline_warnings'] {
+export function warnings(job: JobState): JobView['pipeline_warnings'] {
   const prepared = prepareSummary(job)?.warnings ?? []
-  return [...prepared, ...skippedWarnings(job), ...(mergeSummary(job)?.warnings ?? [])]
+  const merged = mergeSummary(job)?.warnings ?? []
+  return [...prepared, ...channelWarnings(job), ...skippedWarnings(job), ...merged]
+}
+
+/** How many files prepare wrote, where it was asked to split. */
+export function channelCount(job: JobState): number | null {
+  return prepareSummary(job)?.channel_count ?? null
 }
 
 /** The recording's length, known after prepare. */
@@ -91,13 +100,36 @@ function mergeSummary(job: JobState): MergeSummary | null {
   return null
 }
 
-/** An optional stage that failed for good leaves its reason with the transcript. */
+/** One channel has nothing to be split into: the caller learns that it was not two people on two channels. */
+function channelWarnings(job: JobState): PipelineWarning[] {
+  const { speakerDetection } = job.spec.parameters
+  if (speakerDetection !== 'per_channel' || channelCount(job) !== 1) return []
+  const message = 'The recording has one channel: expected two or more for speaker_detection=per_channel.'
+  return [{ stage: 'prepare', code: 'single_channel', message }]
+}
+
+/** What was left out for want of an engine, and what failed for good: each leaves its reason with the transcript. */
 function skippedWarnings(job: JobState): PipelineWarning[] {
-  return [...job.tasks.values()].flatMap(({ plan, status, error }) =>
+  const unplanned = (job.pipeline?.skipped ?? []).map(({ stage, reason }) =>
+    skipped(stage, 'no_capable_engine', reason, job.plannedAtMs),
+  )
+  const failed = [...job.tasks.values()].flatMap(({ plan, status, error, completedAtMs }) =>
     status === 'skipped' && error !== null
-      ? { stage: plan.stage, code: error.code, message: `${plan.stage} was skipped: ${error.message}` }
+      ? skipped(plan.stage, error.code, error.message, completedAtMs)
       : [],
   )
+  return [...unplanned, ...failed]
+}
+
+function skipped(stage: Stage, code: string, reason: string, atMs: number | null): PipelineWarning {
+  return {
+    stage,
+    code,
+    message: `${stage} was skipped: ${reason}`,
+    status: 'skipped',
+    ...(isOptional(stage) ? { fallback: FALLBACKS[stage] } : {}),
+    ...(atMs === null ? {} : { timestamp: timestamp(atMs) }),
+  }
 }
 
 function resultView(job: JobState): ResultView | null {
@@ -109,6 +141,7 @@ function resultView(job: JobState): ResultView | null {
 }
 
 function whyPending(job: JobState, live: Live): string | null {
+  if (job.pipeline === null) return live.waiting?.why ?? 'waits for engines'
   const first = [...job.tasks.values()].find((task) => task.status === 'ready')
   return first === undefined ? null : whyReady(first, live)
 }

@@ -1,15 +1,9 @@
 import { type AgentMessage, CLOSE_CODES, PROTOCOL_VERSION } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import type { RegistryInput } from './input.ts'
-import {
-  FORGET_AGENT_MS,
-  HEARTBEAT_MS,
-  LEASE_EXTEND_MS,
-  LEASE_MS,
-  OFFLINE_MS,
-  RESULT_ACK_MS,
-} from './intervals.ts'
-import { heard, lose } from './leases.ts'
+import { FORGET_AGENT_MS } from './intervals.ts'
+import { heard, lose, lost } from './leases.ts'
+import type { Pongs } from './presence.ts'
 import { type AgentRecord, heldBy } from './state.ts'
 import type { Turn } from './turn.ts'
 
@@ -25,7 +19,8 @@ export function hello(turn: Turn, from: FromAgent, message: Hello): void {
     turn.effects.push({ type: 'close', sessionId: from.sessionId, code: CLOSE_CODES.upgradeRequired, reason })
     return
   }
-  const session = turn.state.agents.get(from.agentId)?.session ?? null
+  const known = turn.state.agents.get(from.agentId)
+  const session = known?.session ?? null
   // A session greets once: what came after its hello would be judged by an old list of running tasks.
   if (session?.id === from.sessionId) return
   const reason = 'replaced by a newer connection'
@@ -36,12 +31,14 @@ export function hello(turn: Turn, from: FromAgent, message: Hello): void {
     turn.effects.push({ type: 'close', sessionId: replaced, code: CLOSE_CODES.replaced, reason })
   }
   if (isLate) return
+  if (known === undefined) forgetAway(turn)
   turn.saveAgent({
     id: from.agentId,
     name: from.name,
     session: { id: from.sessionId, connectedAtMs: from.connectedAtMs },
     hello: message,
     draining: null,
+    cordoned: known?.cordoned ?? null,
     lastSeenMs: turn.nowMs,
     quietUntilMs: 0,
     missedAtMs: 0,
@@ -51,10 +48,10 @@ export function hello(turn: Turn, from: FromAgent, message: Hello): void {
     protocol: PROTOCOL_VERSION,
     agent_id: from.agentId,
     session_id: from.sessionId,
-    heartbeat_ms: HEARTBEAT_MS,
-    lease_ms: LEASE_MS,
-    lease_extend_ms: LEASE_EXTEND_MS,
-    result_ack_ms: RESULT_ACK_MS,
+    heartbeat_ms: turn.settings.heartbeatMs,
+    lease_ms: turn.settings.leaseMs,
+    lease_extend_ms: turn.settings.leaseExtendMs,
+    result_ack_ms: turn.settings.resultAckMs,
     resume: resume(turn, from.agentId, message),
   })
 }
@@ -85,23 +82,57 @@ export function disconnected(
   takeBackOffers(turn, agent.id)
 }
 
-/** Once in a while: who was seen by their pings, who may be asked again, who is gone for good. */
-export function look(turn: Turn, pongsMs: ReadonlyMap<AgentId, number>): void {
-  for (const known of turn.state.agents.values()) {
-    const lastSeenMs = Math.max(known.lastSeenMs, pongsMs.get(known.id) ?? 0)
-    const agent = { ...known, lastSeenMs, quietUntilMs: quietUntilMs(turn, known, lastSeenMs) }
-    const isForgotten = agent.session === null && turn.nowMs - lastSeenMs > FORGET_AGENT_MS
-    if (isForgotten && heldBy(turn.state, agent.id).length === 0) turn.forgetAgent(agent.id)
-    else turn.touchAgent(agent)
+/** No more tasks for it, or tasks again; what it runs goes on. */
+export function cordon(turn: Turn, agentId: AgentId, reason: string | null): void {
+  const agent = turn.state.agents.get(agentId)
+  if (agent === undefined || agent.cordoned === reason) return
+  turn.saveAgent({ ...agent, cordoned: reason })
+  if (reason !== null) takeBackOffers(turn, agentId)
+}
+
+/** The agent is asked to finish what it runs and to leave. */
+export function dismiss(turn: Turn, agentId: AgentId, reason: string): void {
+  cordon(turn, agentId, reason)
+  turn.send(agentId, { type: 'agent.drain', reason })
+}
+
+/** A credential that is no longer valid: the socket is cut, and what the agent held is lost, at nobody's expense. */
+export function revoke(turn: Turn, agentId: AgentId): void {
+  const agent = turn.state.agents.get(agentId)
+  if (agent === undefined) return
+  const reason = 'the credential was revoked'
+  if (agent.session !== null) {
+    turn.effects.push({ type: 'close', sessionId: agent.session.id, code: CLOSE_CODES.badToken, reason })
+  }
+  takeBackOffers(turn, agentId)
+  for (const placement of heldBy(turn.state, agentId)) {
+    if (placement.at === 'granted') lose(turn, placement, false, lost("the agent's credential was revoked"))
+  }
+  turn.forgetAgent(agentId)
+}
+
+/** The quiet of an agent ended: it is asked again, unless it is still silent. */
+export function unhush(turn: Turn, agentId: AgentId, pongs: Pongs): void {
+  const agent = turn.state.agents.get(agentId)
+  if (agent === undefined || agent.quietUntilMs === 0) return
+  const lastSeenMs = Math.max(agent.lastSeenMs, pongs.get(agentId) ?? 0)
+  turn.touchAgent({ ...agent, lastSeenMs, quietUntilMs: quietUntilMs(turn, agent, lastSeenMs) })
+}
+
+/** Agents that have been away for long are forgotten when a new one comes: only then there are more than before. */
+function forgetAway(turn: Turn): void {
+  for (const agent of turn.state.agents.values()) {
+    const isAway = agent.session === null && turn.nowMs - agent.lastSeenMs > FORGET_AGENT_MS
+    if (isAway && heldBy(turn.state, agent.id).length === 0) turn.forgetAgent(agent.id)
   }
 }
 
 /** An agent that let an offer pass is asked again once it was heard of since: a box asleep would delay every task. */
 function quietUntilMs(turn: Turn, agent: AgentRecord, lastSeenMs: number): number {
-  if (agent.quietUntilMs === 0 || agent.quietUntilMs > turn.nowMs) return agent.quietUntilMs
+  if (agent.quietUntilMs > turn.nowMs) return agent.quietUntilMs
   if (agent.missedAtMs === 0 || lastSeenMs > agent.missedAtMs) return 0
-  const isOffline = turn.nowMs - lastSeenMs > OFFLINE_MS
-  return turn.nowMs + (isOffline ? OFFLINE_MS : HEARTBEAT_MS)
+  const isOffline = turn.nowMs - lastSeenMs > turn.settings.offlineMs
+  return turn.nowMs + (isOffline ? turn.settings.offlineMs : turn.settings.heartbeatMs)
 }
 
 function resume(turn: Turn, agentId: AgentId, message: Hello): Hello['running'] {
@@ -112,10 +143,10 @@ function resume(turn: Turn, agentId: AgentId, message: Hello): Hello['running'] 
     const { taskId, fence } = placement.dispatch
     const isRunning = message.running.some((grant) => grant.task_id === taskId && grant.fence === fence)
     if (isRunning) {
-      heard(turn, placement, turn.nowMs + LEASE_MS)
+      heard(turn, placement, turn.nowMs + turn.settings.leaseMs)
       resumed.push({ task_id: taskId, fence })
     } else {
-      lose(turn, placement, placement.startByMs === null, 'the agent came back without the task')
+      lose(turn, placement, placement.startByMs === null, lost('the agent came back without the task'))
     }
   }
   return resumed
@@ -123,6 +154,6 @@ function resume(turn: Turn, agentId: AgentId, message: Hello): Hello['running'] 
 
 function takeBackOffers(turn: Turn, agentId: AgentId): void {
   for (const placement of heldBy(turn.state, agentId)) {
-    if (placement.at === 'offered') turn.requeue(placement.dispatch)
+    if (placement.at === 'offered') turn.requeue(placement)
   }
 }

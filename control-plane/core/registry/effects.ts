@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 import type { ServerMessage, TaskGranted } from '#protocol/agent-messages.ts'
 import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
-import type { Partial, Progress, TaskOutcome } from '#protocol/task.ts'
+import type { Partial, Progress, TaskError, TaskOutcome } from '#protocol/task.ts'
 import type { Runner } from '../dispatch.ts'
+import type { Pipeline } from '../pipeline.ts'
 
 /** What a registry orders. Tracked effects leave the object: they are kept until their answer returns as an event. */
 export type TrackedEffect =
@@ -19,8 +20,9 @@ export type TrackedEffect =
       readonly taskId: TaskId
       readonly fence: number
       readonly counted: boolean
-      readonly reason: string
+      readonly error: TaskError
     }
+  | { readonly type: 'job.selected'; readonly jobId: JobId; readonly pipeline: Pipeline }
 
 export type RegistryEffect =
   | { readonly type: 'tracked'; readonly id: string; readonly effect: TrackedEffect }

@@ -1,7 +1,9 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
-import type { AgentId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { JobReply } from '../job/input.ts'
+import type { Pongs } from './presence.ts'
+import type { WaitingJob } from './state.ts'
 
 /** What happens to a registry. Every one may come twice, late, or out of order. */
 export type RegistryInput =
@@ -17,6 +19,15 @@ export type RegistryInput =
   | { readonly type: 'agent.disconnected'; readonly agentId: AgentId; readonly sessionId: string }
   | { readonly type: 'enqueue'; readonly dispatch: Dispatch }
   | { readonly type: 'cancel'; readonly taskId: TaskId; readonly fence: number; readonly reason: string }
+  /** A job without engines: it is told when they are there. */
+  | { readonly type: 'wait'; readonly job: WaitingJob; readonly pongs: Pongs }
+  | { readonly type: 'unwait'; readonly jobId: JobId }
+  /** The operator takes an agent out of service (`reason`), or puts it back (null). */
+  | { readonly type: 'cordon'; readonly agentId: AgentId; readonly reason: string | null }
+  /** ... asks it to finish and leave. */
+  | { readonly type: 'dismiss'; readonly agentId: AgentId; readonly reason: string }
+  /** Its credential is no longer valid. */
+  | { readonly type: 'revoke'; readonly agentId: AgentId }
   | { readonly type: 'inquire'; readonly taskId: TaskId; readonly fence: number }
   | { readonly type: 'effect.answered'; readonly id: string; readonly answer: JobReply }
   | {
@@ -27,8 +38,8 @@ export type RegistryInput =
       readonly completed: boolean
       readonly answer: JobReply
     }
-  /** `pongsMs`: when each agent's last `ping` was answered without waking the registry. */
-  | { readonly type: 'wake'; readonly pongsMs: ReadonlyMap<AgentId, number> }
+  /** `pongs`: when each agent's last `ping` was answered without waking the registry. */
+  | { readonly type: 'wake'; readonly pongs: Pongs }
 
 /** Whether the task is known here with this fence, and why it waits. */
 export interface RegistryReply {

@@ -1,8 +1,17 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
-import type { AgentId } from '#protocol/ids.ts'
+import type { AgentId, TaskId } from '#protocol/ids.ts'
+import type { TaskError } from '#protocol/task.ts'
 import type { SignedLease } from './effects.ts'
-import { HEARTBEAT_MS, LEASE_MS, QUIET_MS, START_MS } from './intervals.ts'
-import { type Grant, type Granted, grantedTo, type Offered, offeredTo, runnerOf } from './state.ts'
+import { QUIET_MS, RUN_GRACE_MS } from './intervals.ts'
+import {
+  type Grant,
+  type Granted,
+  grantedTo,
+  type Holder,
+  type Offered,
+  offeredTo,
+  runnerOf,
+} from './state.ts'
 import { lostId, startedId, type Turn } from './turn.ts'
 
 /** Grants: how a task becomes an agent's own, stays so, and is lost. A granted fence goes to nobody else. */
@@ -17,13 +26,14 @@ export function accept(turn: Turn, agentId: AgentId, grant: Grant): void {
     return
   }
   const { dispatch } = offered
-  const leaseUntilMs = turn.nowMs + LEASE_MS
+  const leaseUntilMs = turn.nowMs + turn.settings.leaseMs
   turn.grant({
     dispatch,
     at: 'granted',
     ...holderOf(offered),
     leaseUntilMs,
-    startByMs: turn.nowMs + START_MS,
+    startByMs: turn.nowMs + turn.settings.startMs,
+    runUntilMs: null,
     lastN: 0,
     restarted: false,
   })
@@ -48,7 +58,7 @@ export function decline(turn: Turn, agentId: AgentId, grant: Grant): void {
   const offered = offeredTo(turn.state, agentId, grant)
   if (offered === null) return
   hush(turn, agentId, QUIET_MS, 0)
-  turn.requeue(offered.dispatch)
+  turn.requeue(offered)
 }
 
 export function started(turn: Turn, agentId: AgentId, grant: Grant): void {
@@ -66,7 +76,7 @@ export function extend(turn: Turn, agentId: AgentId, grants: readonly Grant[]): 
       lost.push(grant)
       continue
     }
-    const leaseUntilMs = turn.nowMs + LEASE_MS
+    const leaseUntilMs = turn.nowMs + turn.settings.leaseMs
     heard(turn, placement, leaseUntilMs)
     leases.push({ ...grant, lease_until_ms: leaseUntilMs, outputPrefix: placement.dispatch.outputPrefix })
   }
@@ -86,7 +96,9 @@ export function progress(turn: Turn, agentId: AgentId, message: TaskProgress): v
 
 /** The agent spoke for its grant, so it runs: should its start have been lost, the Job hears of it now. */
 export function heard(turn: Turn, placement: Granted, leaseUntilMs: number): Granted {
-  const running: Granted = { ...placement, leaseUntilMs, startByMs: null, restarted: false }
+  const { runLimitMs } = placement.dispatch
+  const runUntilMs = placement.runUntilMs ?? turn.nowMs + runLimitMs + RUN_GRACE_MS
+  const running: Granted = { ...placement, leaseUntilMs, startByMs: null, runUntilMs, restarted: false }
   if (placement.restarted) turn.grant(running)
   else turn.touch(running)
   if (placement.startByMs === null) return running
@@ -102,37 +114,50 @@ export function heard(turn: Turn, placement: Granted, leaseUntilMs: number): Gra
 }
 
 /** The fence is over here; the Job decides what follows. */
-export function lose(turn: Turn, placement: Granted, counted: boolean, reason: string): void {
+export function lose(
+  turn: Turn,
+  placement: Granted,
+  counted: boolean,
+  error: Omit<TaskError, 'retryable'>,
+): void {
   const { taskId, jobId, fence } = placement.dispatch
   turn.end(taskId, fence)
   turn.count('lease_expirations_total')
-  turn.order(lostId(taskId, fence), { type: 'job.lost', jobId, taskId, fence, counted, reason })
+  const told = { ...error, retryable: true }
+  turn.order(lostId(taskId, fence), { type: 'job.lost', jobId, taskId, fence, counted, error: told })
 }
 
-/** Leases, offers and starts that are over at this moment. */
-export function expire(turn: Turn): void {
-  for (const taskIds of [...turn.state.held.values()]) {
-    for (const taskId of [...taskIds]) {
-      const placement = turn.state.placements.get(taskId)
-      if (placement?.at === 'offered' && placement.expiresAtMs <= turn.nowMs) expireOffer(turn, placement)
-      if (placement?.at === 'granted') expireGrant(turn, placement)
-    }
-  }
+/** An offer, lease, start or run that is over at this moment. */
+export function expire(turn: Turn, taskId: TaskId): void {
+  const placement = turn.state.placements.get(taskId)
+  if (placement?.at === 'offered') expireOffer(turn, placement)
+  if (placement?.at === 'granted') expireGrant(turn, placement)
 }
 
-function expireOffer(turn: Turn, { agentId, dispatch }: Offered): void {
-  hush(turn, agentId, HEARTBEAT_MS, turn.nowMs)
-  turn.requeue(dispatch)
+function expireOffer(turn: Turn, offered: Offered): void {
+  hush(turn, offered.agentId, turn.settings.heartbeatMs, turn.nowMs)
+  turn.requeue(offered)
 }
 
 function expireGrant(turn: Turn, placement: Granted): void {
   const { taskId, fence } = placement.dispatch
-  const isOver = placement.leaseUntilMs <= turn.nowMs
-  const isLate = placement.startByMs !== null && placement.startByMs <= turn.nowMs
-  if (!isOver && !isLate) return
-  const reason = isOver ? 'the lease was not extended' : 'the agent accepted the task and did not start it'
-  turn.send(placement.agentId, { type: 'task.cancel', task_id: taskId, fence, reason })
-  lose(turn, placement, isOver, reason)
+  const { leaseUntilMs, startByMs, runUntilMs } = placement
+  const isOver = leaseUntilMs <= turn.nowMs
+  const ranTooLong = runUntilMs !== null && runUntilMs <= turn.nowMs
+  const isLate = startByMs !== null && startByMs <= turn.nowMs
+  if (!isOver && !ranTooLong && !isLate) {
+    turn.touch(placement)
+    return
+  }
+  const error = ranTooLong
+    ? { code: 'run_limit', message: `it ran for more than ${placement.dispatch.runLimitMs / 1000} s` }
+    : lost(isOver ? 'the lease was not extended' : 'the agent accepted the task and did not start it')
+  turn.send(placement.agentId, { type: 'task.cancel', task_id: taskId, fence, reason: error.message })
+  lose(turn, placement, isOver || ranTooLong, error)
+}
+
+export function lost(message: string): Omit<TaskError, 'retryable'> {
+  return { code: 'task_lost', message }
 }
 
 function hush(turn: Turn, agentId: AgentId, forMs: number, missedAtMs: number): void {
@@ -140,6 +165,6 @@ function hush(turn: Turn, agentId: AgentId, forMs: number, missedAtMs: number): 
   if (agent !== undefined) turn.touchAgent({ ...agent, quietUntilMs: turn.nowMs + forMs, missedAtMs })
 }
 
-function holderOf({ agentId, engineId, modelId, embeddedModel }: Offered) {
-  return { agentId, engineId, modelId, embeddedModel }
+function holderOf({ agentId, engineId, modelId, embeddedModel, why }: Offered): Holder {
+  return { agentId, engineId, modelId, embeddedModel, why }
 }

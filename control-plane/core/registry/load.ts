@@ -1,7 +1,8 @@
 import type { Change } from '../machine.ts'
 import { type Outstanding, reloaded } from '../outbox.ts'
 import type { TrackedEffect } from './effects.ts'
-import { LEASE_MS } from './intervals.ts'
+import { enter, placeAgent } from './indexes.ts'
+import type { WaitingJob } from './state.ts'
 import {
   type AgentRecord,
   emptyRegistry,
@@ -10,7 +11,6 @@ import {
   type Placement,
   type RegistryState,
 } from './state.ts'
-import { index } from './turn.ts'
 
 /**
  * The registry's state from its saved records, and what the load itself decided: the caller saves that at once.
@@ -24,6 +24,7 @@ export function loadRegistry(
   records: readonly Change[],
   connected: ReadonlySet<string>,
   nowMs: number,
+  leaseMs: number,
 ): { readonly state: RegistryState; readonly changes: readonly Change[] } {
   const state = emptyRegistry()
   // Records are read back as Turn wrote them.
@@ -31,10 +32,17 @@ export function loadRegistry(
     records.filter((record) => record.kind === kind).map((record) => record.value as Value)
   const tasks = values<Placement | OverFence>('task')
   const agents = values<AgentRecord>('agent').map((saved) => loadAgent(saved, connected, nowMs))
-  const placements = tasks.filter((task) => task.at !== 'over').map((saved) => loadPlacement(saved, nowMs))
+  const placements = tasks
+    .filter((task) => task.at !== 'over')
+    .map((saved) => loadPlacement(saved, nowMs, leaseMs))
   const over = tasks.filter((task) => task.at === 'over').sort((a, b) => a.endedAtMs - b.endedAtMs)
   for (const { value } of agents) state.agents.set(value.id, value)
-  for (const { value } of placements) index(state, value)
+  const byArrival = (a: Loaded<Placement>, b: Loaded<Placement>) =>
+    a.value.dispatch.queuedAtMs - b.value.dispatch.queuedAtMs
+  for (const { value } of placements.sort(byArrival)) enter(state, value)
+  for (const { value } of agents) placeAgent(state, value)
+  for (const job of values<WaitingJob>('waiting')) state.waiting.set(job.jobId, job)
+  state.coverageCheckMs = state.queues.size === 0 ? null : nowMs
   for (const fence of over) state.over.set(fence.taskId, fence)
   state.outbox = reloaded(values<Outstanding<TrackedEffect>>('outbox'), nowMs)
   const changes = [
@@ -60,10 +68,16 @@ function loadAgent(saved: AgentRecord, connected: ReadonlySet<string>, nowMs: nu
     : { value: agent, isNew: false }
 }
 
-function loadPlacement(saved: Placement, nowMs: number): Loaded<Placement> {
+function loadPlacement(saved: Placement, nowMs: number, leaseMs: number): Loaded<Placement> {
   if (saved.at !== 'granted' || saved.restarted) return { value: saved, isNew: false }
-  const leaseUntilMs = nowMs + LEASE_MS
+  const leaseUntilMs = nowMs + leaseMs
   // Whether the agent had started was not saved: until it speaks the lease alone decides.
-  const value: Granted = { ...saved, leaseUntilMs, startByMs: leaseUntilMs, restarted: true }
+  const value: Granted = {
+    ...saved,
+    leaseUntilMs,
+    startByMs: leaseUntilMs,
+    runUntilMs: null,
+    restarted: true,
+  }
   return { value, isNew: true }
 }

@@ -1,9 +1,15 @@
 import type { z } from 'zod'
 import type { AgentHello } from '#protocol/agent-messages.ts'
 import type { AgentId, EngineId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
+import type { Requirements } from '#protocol/task.ts'
 import type { Dispatch, Runner } from '../dispatch.ts'
 import type { Outbox } from '../outbox.ts'
+import type { JobParameters } from '../parameters.ts'
+import { Deadlines } from '../structures/deadlines.ts'
 import type { TrackedEffect } from './effects.ts'
+import type { FairQueue } from './fair-queue.ts'
+import { Kinds } from './kinds.ts'
+import { Shares } from './shares.ts'
 
 /**
  * What a pool's registry knows: its agents and where each task is. Indexed maps, changed in place by one step at a time:
@@ -11,13 +17,24 @@ import type { TrackedEffect } from './effects.ts'
  */
 export interface RegistryState {
   readonly agents: Map<AgentId, AgentRecord>
+  /** The same agents by what they can run, and who of them is free. */
+  readonly kinds: Kinds
   readonly placements: Map<TaskId, Placement>
   /** Fences that ended here, oldest first: a late or repeated enqueue of one must not be granted again. */
   readonly over: Map<TaskId, OverFence>
-  /** Waiting tasks by requirement class, each in the order of arrival. */
-  readonly queues: Map<string, Set<TaskId>>
+  /** Waiting tasks by requirement class. */
+  readonly queues: Map<string, FairQueue>
+  readonly shares: Shares
+  /** Classes whose tasks no engine that is there can run, since when. Lives in memory only. */
+  readonly uncovered: Map<string, number>
   /** Offered and granted tasks of each agent. */
   readonly held: Map<AgentId, Set<TaskId>>
+  /** When offers, leases, starts and runs of tasks are over, and when agents may be asked again. */
+  readonly deadlines: Deadlines<TaskId | AgentId>
+  /** When it is next looked whether all that waits could still run; null when nothing waits. */
+  coverageCheckMs: number | null
+  /** Jobs that wait for engines: until then they have no tasks. */
+  readonly waiting: Map<JobId, WaitingJob>
   outbox: Outbox<TrackedEffect>
   /** Which agent last completed a task of a job: it holds the artifacts. The newest jobs only. */
   readonly lastAgent: Map<JobId, AgentId>
@@ -30,7 +47,10 @@ export interface AgentRecord {
   readonly session: AgentSession | null
   /** What it announced last: within the minute after a disconnect selection still counts it. */
   readonly hello: z.infer<typeof AgentHello>
+  /** It said itself that it drains; ends with the session. */
   readonly draining: string | null
+  /** The operator wants no more tasks on it; stays until the operator says otherwise. */
+  readonly cordoned: string | null
   readonly lastSeenMs: number
   /** After an offer that it declined or missed, an agent gets none until then; 0 for none. Lives in memory only. */
   readonly quietUntilMs: number
@@ -52,6 +72,8 @@ export type Placement = { readonly dispatch: Dispatch } & (
       readonly leaseUntilMs: number
       /** Null once the agent said that it started. */
       readonly startByMs: number | null
+      /** The run must have ended by then; null until it started, or was heard of after a load. */
+      readonly runUntilMs: number | null
       readonly lastN: number
       /** A load began the lease anew and nobody has spoken for it since: the next load does not do so again. */
       readonly restarted: boolean
@@ -72,6 +94,13 @@ export interface Holder {
   readonly engineId: EngineId
   readonly modelId: ModelId | null
   readonly embeddedModel: boolean
+  /** Why this agent and no other. */
+  readonly why: string | null
+}
+
+export interface WaitingJob {
+  readonly jobId: JobId
+  readonly parameters: JobParameters
 }
 
 export interface Grant {
@@ -82,10 +111,16 @@ export interface Grant {
 export function emptyRegistry(): RegistryState {
   return {
     agents: new Map(),
+    kinds: new Kinds(),
     placements: new Map(),
     over: new Map(),
     queues: new Map(),
+    shares: new Shares(),
+    uncovered: new Map(),
     held: new Map(),
+    deadlines: new Deadlines(),
+    coverageCheckMs: null,
+    waiting: new Map(),
     outbox: new Map(),
     lastAgent: new Map(),
     counters: new Map(),
@@ -94,8 +129,15 @@ export function emptyRegistry(): RegistryState {
 
 /** Tasks of one class can be run by the same engines, so they share a queue. */
 export function classOf(dispatch: Dispatch): string {
-  const { stage, engine_id, model_id, language, word_timestamps, split_channels } = dispatch.requirements
-  return [stage, engine_id, model_id, language, word_timestamps, split_channels].join('|')
+  const requirements = dispatch.requirements
+  const { stage, engine_id, model_id, language, word_timestamps, diarization, split_channels } = requirements
+  return [stage, engine_id, model_id, language, word_timestamps, diarization, split_channels].join('|')
+}
+
+/** What the waiting tasks of a class require; null when none waits. */
+export function requirementsOf(state: RegistryState, key: string): Requirements | null {
+  const taskId = state.queues.get(key)?.sample() ?? null
+  return taskId === null ? null : (state.placements.get(taskId)?.dispatch.requirements ?? null)
 }
 
 /** The highest fence of a task that was seen here; 0 for none. */
@@ -122,6 +164,18 @@ export function heldBy(state: RegistryState, agentId: AgentId): Placement[] {
   return [...(state.held.get(agentId) ?? [])].flatMap((taskId) => state.placements.get(taskId) ?? [])
 }
 
-export function runnerOf({ agentId, engineId, modelId, embeddedModel }: Holder): Runner {
-  return { agentId, engineId, modelId, embeddedModel }
+export function runnerOf({ agentId, engineId, modelId, embeddedModel, why }: Holder): Runner {
+  return { agentId, engineId, modelId, embeddedModel, why }
+}
+
+/** How many tasks an agent holds of an engine, or of all. */
+export function heldOf(state: RegistryState, agentId: AgentId, engineId: EngineId | null): number {
+  const held = state.held.get(agentId)
+  if (held === undefined || engineId === null) return held?.size ?? 0
+  let count = 0
+  for (const taskId of held) {
+    const placement = state.placements.get(taskId)
+    if (placement !== undefined && placement.at !== 'queued' && placement.engineId === engineId) count++
+  }
+  return count
 }

@@ -1,3 +1,4 @@
+import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { Machine } from '../machine.ts'
 import { earliest, nextDueMs } from '../outbox.ts'
 import * as agents from './agents.ts'
@@ -6,111 +7,136 @@ import type { RegistryInput, RegistryReply } from './input.ts'
 import { OVER_MS } from './intervals.ts'
 import * as leases from './leases.ts'
 import { offerWaiting } from './placement.ts'
+import { checkCoverage, type Pongs, watchAbsence } from './presence.ts'
 import type { RegistryState } from './state.ts'
 import * as tasks from './tasks.ts'
-import { Turn } from './turn.ts'
+import { type RegistryContext, Turn } from './turn.ts'
+import { reconsiderAll, wait } from './waiting.ts'
 
 const OK: RegistryReply = { known: true, why: null }
+const NO_PONGS: Pongs = new Map()
+
+type RegistryMachine = Machine<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
 /** The registry machine: one pool's agents, queues and leases. Pure; the state is changed in place. */
-export const registryMachine: Machine<RegistryState, RegistryInput, RegistryEffect, RegistryReply> = {
-  step(state, input, nowMs) {
-    const turn = new Turn(state, nowMs)
-    const reply = decide(turn, input)
-    return { state, changes: turn.changes, effects: turn.effects, reply }
-  },
+export function registryMachine(context: RegistryContext): RegistryMachine {
+  return {
+    step(state, input, nowMs) {
+      const turn = new Turn(state, nowMs, context)
+      const reply = decide(turn, input)
+      return { state, changes: turn.changes, effects: turn.effects, reply }
+    },
 
-  nextWakeMs(state) {
-    const times = [nextDueMs(state.outbox)]
-    for (const taskIds of state.held.values()) {
-      for (const taskId of taskIds) {
-        const placement = state.placements.get(taskId)
-        if (placement?.at === 'offered') times.push(placement.expiresAtMs)
-        if (placement?.at === 'granted') times.push(placement.leaseUntilMs, placement.startByMs)
-      }
-    }
-    if (state.queues.size > 0) {
-      for (const { session, quietUntilMs } of state.agents.values()) {
-        if (session !== null && quietUntilMs > 0) times.push(quietUntilMs)
-      }
-    }
-    return earliest(times)
-  },
+    nextWakeMs(state) {
+      const coverageMs = state.queues.size === 0 ? null : state.coverageCheckMs
+      return earliest([nextDueMs(state.outbox), state.deadlines.nextMs(), coverageMs])
+    },
+  }
 }
 
+/** Each input, and whether it may have freed an agent or brought a task: only then it is looked who gets what. */
 function decide(turn: Turn, input: RegistryInput): RegistryReply {
   switch (input.type) {
-    case 'enqueue':
-      return tasks.enqueue(turn, input)
     case 'inquire':
       return tasks.inquire(turn, input)
+    case 'enqueue':
+      return tasks.enqueue(turn, input)
     case 'agent.message':
-      fromAgent(turn, input)
+      if (!fromAgent(turn, input)) return OK
       break
     case 'agent.disconnected':
       agents.disconnected(turn, input)
+      watchAbsence(turn)
+      break
+    case 'wait':
+      wait(turn, input.job, input.pongs)
+      return OK
+    case 'unwait':
+      turn.unwait(input.jobId)
+      turn.answered(`selected:${input.jobId}`)
+      return OK
+    case 'cordon':
+      agents.cordon(turn, input.agentId, input.reason)
+      break
+    case 'dismiss':
+      agents.dismiss(turn, input.agentId, input.reason)
+      break
+    case 'revoke':
+      agents.revoke(turn, input.agentId)
       break
     case 'cancel':
       tasks.cancel(turn, input)
       break
     case 'effect.answered':
-      tasks.startAnswered(turn, input)
+      tasks.effectAnswered(turn, input)
       break
     case 'result.answered':
       tasks.resultAnswered(turn, input)
       break
     case 'wake':
-      wake(turn, input)
+      wake(turn, input.pongs)
       break
   }
   offerWaiting(turn)
   return OK
 }
 
-function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.message' }>): void {
+/** Whether the message may change who gets what. */
+function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.message' }>): boolean {
   const { agentId, message } = input
   if (message.type === 'agent.hello') {
     agents.hello(turn, input, message)
-    return
+    reconsiderAll(turn, NO_PONGS)
+    return true
   }
   const known = turn.state.agents.get(agentId)
   // A frame of a session that was replaced, or that never said hello, changes nothing.
-  if (known?.session?.id !== input.sessionId) return
+  if (known?.session?.id !== input.sessionId) return false
   const agent = { ...known, lastSeenMs: turn.nowMs }
-  turn.touchAgent(agent)
+  turn.state.agents.set(agentId, agent)
   switch (message.type) {
     case 'agent.status':
       agents.status(turn, agent, message)
-      break
+      reconsiderAll(turn, NO_PONGS)
+      return true
     case 'agent.draining':
       agents.draining(turn, agent, message.reason)
-      break
+      return true
     case 'task.accept':
       leases.accept(turn, agentId, { task_id: message.task_id, fence: message.fence })
-      break
+      return false
     case 'task.decline':
       leases.decline(turn, agentId, message)
-      break
+      return true
     case 'task.started':
       leases.started(turn, agentId, message)
-      break
+      return false
     case 'task.progress':
       leases.progress(turn, agentId, message)
-      break
+      return false
     case 'lease.extend':
       leases.extend(turn, agentId, message.leases)
-      break
+      return false
     case 'task.result':
       tasks.forwardResult(turn, agentId, message)
+      return false
   }
 }
 
-function wake(turn: Turn, { pongsMs }: Extract<RegistryInput, { type: 'wake' }>): void {
-  agents.look(turn, pongsMs)
-  leases.expire(turn)
+function wake(turn: Turn, pongs: Pongs): void {
+  const { state, nowMs } = turn
+  for (let due = state.deadlines.take(nowMs); due !== null; due = state.deadlines.take(nowMs)) {
+    if (isAgent(due)) agents.unhush(turn, due, pongs)
+    else leases.expire(turn, due)
+  }
   turn.repeatDue()
-  for (const { taskId, endedAtMs } of turn.state.over.values()) {
-    if (turn.nowMs - endedAtMs < OVER_MS) break
+  if (state.coverageCheckMs !== null && state.coverageCheckMs <= nowMs) checkCoverage(turn, pongs)
+  for (const { taskId, endedAtMs } of state.over.values()) {
+    if (nowMs - endedAtMs < OVER_MS) break
     turn.forgetOver(taskId)
   }
+}
+
+function isAgent(key: TaskId | AgentId): key is AgentId {
+  return key.startsWith('agent_')
 }

@@ -4,9 +4,11 @@ import type { AgentId } from '#protocol/ids.ts'
 import { jobIdOf } from '#protocol/ids.ts'
 import type { JobReply } from '../job/input.ts'
 import type { RegistryInput, RegistryReply } from './input.ts'
-import { offerWaiting, whyWaiting } from './placement.ts'
+import { offerWaiting } from './placement.ts'
+import { watchCoverage } from './presence.ts'
 import { grantedTo, lastFence, runnerOf } from './state.ts'
 import { lostId, type Turn } from './turn.ts'
+import { whyWaiting } from './why.ts'
 
 /** Tasks that Jobs hand over, ask after and take back, and the results that go to them. */
 type Input<Type extends RegistryInput['type']> = Extract<RegistryInput, { type: Type }>
@@ -18,6 +20,7 @@ export function enqueue(turn: Turn, { dispatch }: Input<'enqueue'>): RegistryRep
     takeBack(turn, dispatch, 'superseded by a newer fence')
     turn.queue(dispatch)
     offerWaiting(turn)
+    if (turn.state.placements.get(taskId)?.at === 'queued') watchCoverage(turn, dispatch)
   }
   return inquire(turn, { taskId, fence })
 }
@@ -41,10 +44,11 @@ export function cancel(turn: Turn, { taskId, fence, reason }: TaskFence & { read
   turn.end(taskId, fence)
 }
 
-/** A Job that does not take a start has moved on: the agent stops. */
-export function startAnswered(turn: Turn, { id, answer }: Input<'effect.answered'>): void {
+/** A Job that does not take a start has moved on: the agent stops. One that has its engines waits no longer. */
+export function effectAnswered(turn: Turn, { id, answer }: Input<'effect.answered'>): void {
   const effect = turn.state.outbox.get(id)?.effect
   turn.answered(id)
+  if (effect?.type === 'job.selected') turn.unwait(effect.jobId)
   if (effect?.type !== 'job.started' || answer === 'ok' || answer === 'duplicate') return
   cancel(turn, { taskId: effect.taskId, fence: effect.fence, reason: `the job says ${answer}` })
 }

@@ -1,81 +1,108 @@
 import type { ServerMessage } from '#protocol/agent-messages.ts'
-import type { AgentId, TaskId } from '#protocol/ids.ts'
+import type { Catalog } from '#protocol/catalog.ts'
+import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { Change } from '../machine.ts'
 import { answered, post, takeDue } from '../outbox.ts'
+import type { CoreSettings } from '../settings.ts'
 import type { RegistryEffect, TrackedEffect } from './effects.ts'
-import {
-  type AgentRecord,
-  classOf,
-  type Granted,
-  type Offered,
-  type OverFence,
-  type Placement,
-  type RegistryState,
+import { dueMs, enter, leave, placeAgent, workOf } from './indexes.ts'
+import type {
+  AgentRecord,
+  Granted,
+  Offered,
+  OverFence,
+  Placement,
+  RegistryState,
+  WaitingJob,
 } from './state.ts'
 
 /** An agent may hold artifacts of this many recent jobs before the oldest is forgotten. */
 const REMEMBERED_JOBS = 1_000
 
+/** What the machine is given besides its state: the operator's settings, and what could run. */
+export interface RegistryContext {
+  readonly settings: CoreSettings
+  readonly catalog: Catalog
+}
+
 /**
  * One step of the registry while it is being decided. It is the only writer of the state, so that the indexes (queues,
- * held) always agree with the placements, and every durable change is noted.
+ * held, kinds, deadlines) always agree with agents and placements, and every durable change is noted.
  */
 export class Turn {
   readonly state: RegistryState
   readonly nowMs: number
+  readonly context: RegistryContext
   readonly effects: RegistryEffect[] = []
   readonly changes: Change[] = []
 
-  constructor(state: RegistryState, nowMs: number) {
+  constructor(state: RegistryState, nowMs: number, context: RegistryContext) {
     this.state = state
     this.nowMs = nowMs
+    this.context = context
+  }
+
+  get settings(): CoreSettings {
+    return this.context.settings
   }
 
   saveAgent(agent: AgentRecord): void {
-    this.state.agents.set(agent.id, agent)
+    this.touchAgent(agent)
     this.changes.push({ kind: 'agent', id: agent.id, value: agent })
   }
 
   /** For what lives in memory only. */
   touchAgent(agent: AgentRecord): void {
     this.state.agents.set(agent.id, agent)
+    placeAgent(this.state, agent)
   }
 
   forgetAgent(agentId: AgentId): void {
     this.state.agents.delete(agentId)
+    this.state.kinds.remove(agentId)
+    this.state.deadlines.set(agentId, null)
     this.changes.push({ kind: 'agent', id: agentId, value: null })
   }
 
-  /** A task that arrived: at the end of its queue, and kept. */
+  /** A task that arrived: into its queue, and kept. */
   queue(dispatch: Dispatch): void {
     this.state.over.delete(dispatch.taskId)
-    this.requeue(dispatch)
-    this.#save({ dispatch, at: 'queued' })
+    const placement: Placement = { dispatch, at: 'queued' }
+    leave(this.state, dispatch.taskId)
+    enter(this.state, placement)
+    this.#save(placement)
   }
 
   /** After an offer that came to nothing. No row is written: offers are not kept, so on disk it is queued still. */
-  requeue(dispatch: Dispatch): void {
-    this.#place({ dispatch, at: 'queued' })
+  requeue({ dispatch }: Offered): void {
+    leave(this.state, dispatch.taskId)
+    enter(this.state, { dispatch, at: 'queued' }, 'front')
+    this.state.shares.refund(dispatch.share, workOf(dispatch))
+    this.state.coverageCheckMs ??= this.nowMs + this.settings.offlineMs
   }
 
   offer(placement: Offered): void {
-    this.#place(placement)
+    leave(this.state, placement.dispatch.taskId)
+    enter(this.state, placement)
+    this.state.shares.serve(placement.dispatch.share, workOf(placement.dispatch))
   }
 
   grant(placement: Granted): void {
-    this.#place(placement)
+    leave(this.state, placement.dispatch.taskId)
+    enter(this.state, placement)
     this.#save(placement)
   }
 
   /** A lease or a counter moved on: memory only. */
   touch(placement: Granted): void {
     this.state.placements.set(placement.dispatch.taskId, placement)
+    this.state.deadlines.set(placement.dispatch.taskId, dueMs(placement))
   }
 
   /** This fence, and every lower one, is over here. Its start needs no answer any more. */
   end(taskId: TaskId, fence: number): void {
-    this.#unindex(taskId)
+    leave(this.state, taskId)
     this.state.placements.delete(taskId)
     this.answered(startedId(taskId, fence))
     const over: OverFence = { at: 'over', taskId, fence, endedAtMs: this.nowMs }
@@ -88,6 +115,16 @@ export class Turn {
   forgetOver(taskId: TaskId): void {
     this.state.over.delete(taskId)
     this.changes.push({ kind: 'task', id: taskId, value: null })
+  }
+
+  wait(job: WaitingJob): void {
+    this.state.waiting.set(job.jobId, job)
+    this.changes.push({ kind: 'waiting', id: job.jobId, value: job })
+  }
+
+  unwait(jobId: JobId): void {
+    if (!this.state.waiting.delete(jobId)) return
+    this.changes.push({ kind: 'waiting', id: jobId, value: null })
   }
 
   order(id: string, effect: TrackedEffect): void {
@@ -129,18 +166,6 @@ export class Turn {
   #save(placement: Placement): void {
     this.changes.push({ kind: 'task', id: placement.dispatch.taskId, value: placement })
   }
-
-  #place(placement: Placement): void {
-    this.#unindex(placement.dispatch.taskId)
-    index(this.state, placement)
-  }
-
-  #unindex(taskId: TaskId): void {
-    const placement = this.state.placements.get(taskId)
-    if (placement === undefined) return
-    if (placement.at === 'queued') remove(this.state.queues, classOf(placement.dispatch), taskId)
-    else remove(this.state.held, placement.agentId, taskId)
-  }
 }
 
 export function startedId(taskId: TaskId, fence: number): string {
@@ -149,24 +174,4 @@ export function startedId(taskId: TaskId, fence: number): string {
 
 export function lostId(taskId: TaskId, fence: number): string {
   return `lost:${taskId}:${fence}`
-}
-
-/** Enters a placement in the state and its indexes; it must stand in none of them before. */
-export function index(state: RegistryState, placement: Placement): void {
-  const { taskId } = placement.dispatch
-  state.placements.set(taskId, placement)
-  if (placement.at === 'queued') add(state.queues, classOf(placement.dispatch), taskId)
-  else add(state.held, placement.agentId, taskId)
-}
-
-function add<Key>(index: Map<Key, Set<TaskId>>, key: Key, taskId: TaskId): void {
-  const members = index.get(key)
-  if (members === undefined) index.set(key, new Set([taskId]))
-  else members.add(taskId)
-}
-
-function remove<Key>(index: Map<Key, Set<TaskId>>, key: Key, taskId: TaskId): void {
-  const members = index.get(key)
-  members?.delete(taskId)
-  if (members?.size === 0) index.delete(key)
 }

@@ -1,27 +1,34 @@
 import type { AgentView, EngineStatus, EngineView } from '#protocol/api.ts'
 import type { Pool } from '#protocol/ids.ts'
 import { fits, type RunningEngine } from '../select.ts'
-import { OFFLINE_MS, SUSPECT_MS } from './intervals.ts'
-import type { AgentRecord, RegistryState } from './state.ts'
+import type { CoreSettings } from '../settings.ts'
+import type { Pongs } from './presence.ts'
+import { type AgentRecord, heldOf, type RegistryState, requirementsOf } from './state.ts'
 
 /** The registry as API and console see it. Pure; agents are judged by when they were last seen. */
-export function agentViews(state: RegistryState, pool: Pool, nowMs: number): AgentView[] {
+export interface Looking {
+  readonly nowMs: number
+  readonly pongs: Pongs
+  readonly settings: CoreSettings
+}
+
+export function agentViews(state: RegistryState, pool: Pool, looking: Looking): AgentView[] {
   return [...state.agents.values()].map((agent) => ({
     id: agent.id,
     name: agent.name,
     pool,
-    status: agentStatus(agent, nowMs),
+    status: agentStatus(agent, looking),
     version: agent.hello.version,
     platform: agent.hello.platform,
     slots: agent.hello.slots,
     running_tasks: state.held.get(agent.id)?.size ?? 0,
     engines: agent.hello.engines.map((engine) => engine.manifest.id),
     connected_at: agent.session === null ? null : new Date(agent.session.connectedAtMs).toISOString(),
-    last_seen_at: new Date(agent.lastSeenMs).toISOString(),
+    last_seen_at: new Date(lastSeenMs(agent, looking.pongs)).toISOString(),
   }))
 }
 
-export function engineViews(state: RegistryState, nowMs: number): EngineView[] {
+export function engineViews(state: RegistryState, looking: Looking): EngineView[] {
   return [...state.agents.values()].flatMap((agent) =>
     agent.hello.engines.map((engine) => {
       const running = runningTasks(state, agent, engine.manifest.id)
@@ -30,24 +37,16 @@ export function engineViews(state: RegistryState, nowMs: number): EngineView[] {
         engine_id: engine.manifest.id,
         agent_id: agent.id,
         agent_name: agent.name,
-        status: engineStatus(agentStatus(agent, nowMs), running >= engine.slots),
+        status: engineStatus(
+          agentStatus(agent, looking),
+          heldOf(state, agent.id, engine.manifest.id) >= engine.slots,
+        ),
         running_tasks: running,
         active_sessions: 0,
         queued_tasks: queuedTasks(state, engine),
       }
     }),
   )
-}
-
-/**
- * The engines that selection counts as there: of agents that are connected, or were within the last minute (a restart
- * is not an outage). An agent whose socket closed longer ago is out.
- */
-export function presentEngines(state: RegistryState, nowMs: number): RunningEngine[] {
-  return [...state.agents.values()].flatMap((agent) => {
-    if (nowMs - agent.lastSeenMs > OFFLINE_MS) return []
-    return agent.hello.engines.map((engine) => ({ agentId: agent.id, engine }))
-  })
 }
 
 /** Waiting tasks by stage. */
@@ -60,10 +59,15 @@ export function queueDepths(state: RegistryState): ReadonlyMap<string, number> {
   return depths
 }
 
-export function agentStatus(agent: AgentRecord, nowMs: number): AgentView['status'] {
-  if (agent.session === null || nowMs - agent.lastSeenMs > OFFLINE_MS) return 'offline'
-  if (agent.draining !== null) return 'draining'
-  return nowMs - agent.lastSeenMs > SUSPECT_MS ? 'suspect' : 'online'
+export function agentStatus(agent: AgentRecord, { nowMs, pongs, settings }: Looking): AgentView['status'] {
+  const silentMs = nowMs - lastSeenMs(agent, pongs)
+  if (agent.session === null || silentMs > settings.offlineMs) return 'offline'
+  if (agent.draining !== null || agent.cordoned !== null) return 'draining'
+  return silentMs > settings.suspectMs ? 'suspect' : 'online'
+}
+
+function lastSeenMs(agent: AgentRecord, pongs: Pongs): number {
+  return Math.max(agent.lastSeenMs, pongs.get(agent.id) ?? 0)
 }
 
 function engineStatus(agent: AgentView['status'], isFull: boolean): EngineStatus {
@@ -83,10 +87,9 @@ function runningTasks(state: RegistryState, agent: AgentRecord, engineId: string
 
 function queuedTasks(state: RegistryState, engine: RunningEngine['engine']): number {
   let count = 0
-  for (const taskIds of state.queues.values()) {
-    const [taskId] = taskIds
-    const first = taskId === undefined ? undefined : state.placements.get(taskId)
-    if (first !== undefined && fits(first.dispatch.requirements, engine).fits) count += taskIds.size
+  for (const [key, queue] of state.queues) {
+    const requirements = requirementsOf(state, key)
+    if (requirements !== null && fits(requirements, engine).fits) count += queue.size
   }
   return count
 }

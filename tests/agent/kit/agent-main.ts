@@ -1,8 +1,6 @@
 import { runAgentProcess } from '#agent/agent-process.ts'
-import { ENGINES } from './engines.ts'
+import { entriesOf } from '#agent/engine-list.ts'
+import * as list from './engines.ts'
 
 /** `agent/main.ts` with the scripted engines. */
-await runAgentProcess(process.argv.slice(2), {
-  moduleUrl: import.meta.resolve('./engines.ts'),
-  entries: ENGINES,
-})
+await runAgentProcess(process.argv.slice(2), entriesOf(import.meta.resolve('./engines.ts'), list))

@@ -5,15 +5,16 @@ import { onTestFinished } from 'vitest'
 import type { z } from 'zod'
 import { type RunningAgent, startAgent } from '#agent/agent.ts'
 import { AgentConfig } from '#agent/config.ts'
+import { type EngineList, entriesOf } from '#agent/engine-list.ts'
 import type { Grant, ServerMessage } from '#protocol/agent-messages.ts'
 import { EngineId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
 import type { Stage } from '#protocol/stage.ts'
-import type { Artifact } from '#protocol/task.ts'
+import type { Artifact, TaskParameters } from '#protocol/task.ts'
 import { ControlPlane, JOIN_TOKEN, type Link } from './control-plane.ts'
-import { ENGINES } from './engines.ts'
+import * as scripted from './engines.ts'
 import { Inbox } from './inbox.ts'
 
-export const SCRIPTED_LIST = { moduleUrl: import.meta.resolve('./engines.ts'), entries: ENGINES }
+export const SCRIPTED_LIST = entriesOf(import.meta.resolve('./engines.ts'), scripted)
 
 /** A folder that goes with its test. */
 export async function aFolder(): Promise<string> {
@@ -38,6 +39,7 @@ export interface StartedAgent extends RunningAgent {
 export async function anAgent(
   plane: ControlPlane,
   change: Partial<z.input<typeof AgentConfig>> = {},
+  engines: EngineList = SCRIPTED_LIST,
 ): Promise<StartedAgent> {
   const dataFolder = change.dataFolder ?? (await aFolder())
   const config = AgentConfig.parse({
@@ -45,6 +47,7 @@ export async function anAgent(
     joinToken: JOIN_TOKEN,
     name: 'box',
     threads: 1,
+    memoryMib: 4096,
     rootFolder: dataFolder,
     ...change,
     dataFolder,
@@ -52,7 +55,7 @@ export async function anAgent(
   })
   const lines: StartedAgent['lines'] = new Inbox()
   const log = (event: string, fields = {}) => lines.put({ event, ...fields })
-  const agent = await startAgent(config, SCRIPTED_LIST, log)
+  const agent = await startAgent(config, engines, log)
   onTestFinished(async () => void (await agent.stop()))
   return {
     ready: agent.ready,
@@ -77,8 +80,10 @@ export interface TaskScript {
   readonly script?: string
   readonly inputs?: readonly Artifact[]
   readonly runLimitMs?: number
-  readonly stage?: 'prepare' | 'transcribe'
+  readonly stage?: Stage
   readonly modelId?: string
+  readonly engineId?: string
+  readonly parameters?: Partial<TaskParameters>
 }
 
 export function anOffer(
@@ -90,7 +95,7 @@ export function anOffer(
     type: 'task.offer',
     ...grant,
     stage,
-    engine_id: EngineId.parse(stage === 'prepare' ? 'scripted' : 'scripted-ctc'),
+    engine_id: EngineId.parse(script.engineId ?? (stage === 'prepare' ? 'scripted' : 'scripted-ctc')),
     model_id: script.modelId === undefined ? null : ModelId.parse(script.modelId),
     expires_at_ms: Date.now() + 5_000,
   }
@@ -112,6 +117,11 @@ export function aGranted(
       language: null,
       granularity: 'word',
       audio_seconds: null,
+      channel: null,
+      split_channels: false,
+      speakers: null,
+      redaction: null,
+      ...script.parameters,
     },
     run_limit_ms: script.runLimitMs ?? 60_000,
   }

@@ -2,7 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { z } from 'zod'
-import { AgentMessage, type ServerMessage, TaskResult, type Welcome } from '#protocol/agent-messages.ts'
+import {
+  AgentMessage,
+  PROTOCOL_VERSION,
+  type ServerMessage,
+  TaskResult,
+  type Welcome,
+} from '#protocol/agent-messages.ts'
 import { AgentId } from '#protocol/ids.ts'
 import { ArtifactStore, bodyOf, json } from './artifact-store.ts'
 import { Inbox } from './inbox.ts'
@@ -73,7 +79,7 @@ export class ControlPlane {
     if (this.welcome === 'none') return null
     return {
       type: 'agent.welcome',
-      protocol: 1,
+      protocol: PROTOCOL_VERSION,
       agent_id: AGENT_ID,
       session_id: 'session-1',
       heartbeat_ms: 5_000,

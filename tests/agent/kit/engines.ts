@@ -5,7 +5,7 @@ import { defineEngine, EngineError, type RunContext } from '#engines/engine.ts'
 import type { ListedEngine } from '#engines/list.ts'
 import { EngineManifest } from '#protocol/engine.ts'
 import { EngineId } from '#protocol/ids.ts'
-import { PrepareSummary, type StageSummary, TranscribeSummary } from '#protocol/task.ts'
+import { PrepareSummary, type StageSummary, TranscribeSummary } from '#protocol/summary.ts'
 
 /**
  * Engines that do what a task's `file_name` says, in a real child process:
@@ -59,6 +59,7 @@ export const PREPARE_SUMMARY = PrepareSummary.parse({
   loudness_dbfs: -20,
   peak_dbfs: -3,
   speech_seconds: 1,
+  channel_count: 1,
   decoder: 'built_in',
   warnings: [],
 })
@@ -73,12 +74,12 @@ const TRANSCRIBE_SUMMARY = TranscribeSummary.parse({
   segment_count: 1,
   word_count: 1,
   character_count: 4,
+  speaker_count: null,
   warnings: [],
 })
 
 const prepare = defineEngine<'prepare', null>({
   manifest: PREPARE,
-  stage: 'prepare',
   load: () => Promise.resolve(null),
   async run({ inputs, outputFolder, parameters }, _model, context) {
     const script = parameters.file_name ?? 'ok'
@@ -96,7 +97,6 @@ const prepare = defineEngine<'prepare', null>({
 
 const transcribe = defineEngine<'transcribe', { readonly folder: string }>({
   manifest: TRANSCRIBE,
-  stage: 'transcribe',
   load: (model) => Promise.resolve({ folder: model?.folder ?? '' }),
   async run({ inputs, outputFolder, parameters }, model, context) {
     await act(parameters.file_name ?? 'ok', context)

@@ -1,7 +1,12 @@
 import type { Effect, SessionEvent, SessionState } from '#agent/session/state.ts'
 import { grantKey } from '#agent/session/state.ts'
 import { newSession, nextWakeMs, step } from '#agent/session.ts'
-import type { AgentMessage, Grant, ServerMessage } from '#protocol/agent-messages.ts'
+import {
+  type AgentMessage,
+  type Grant,
+  PROTOCOL_VERSION,
+  type ServerMessage,
+} from '#protocol/agent-messages.ts'
 import { AgentId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { aGranted, anOffer } from './agents.ts'
@@ -22,7 +27,7 @@ export class Walk {
   effects: readonly Effect[] = []
 
   constructor(slots = 1) {
-    const identity = { version: '1', platform: 'test', slots, drainLimitMs: 300_000 }
+    const identity = { version: '1', platform: 'test', slots, memoryMib: 4096, drainLimitMs: 300_000 }
     this.state = newSession({ identity, engines, unanswered: [] }, this.nowMs)
   }
 
@@ -54,7 +59,7 @@ export class Walk {
   up(resume: Grant[] = []): this {
     return this.do({ type: 'link.opened' }).hear({
       type: 'agent.welcome',
-      protocol: 1,
+      protocol: PROTOCOL_VERSION,
       agent_id: AgentId.parse('agent_01jd0000000000000000000000'),
       session_id: 's',
       heartbeat_ms: 10_000,

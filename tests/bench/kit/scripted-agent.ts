@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import { ENGINES } from '#engines/list.ts'
-import { type AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
+import { type AgentMessage, PROTOCOL_VERSION, ServerMessage } from '#protocol/agent-messages.ts'
 import { Joined } from '#protocol/api.ts'
 import type { BenchServer } from './bench-server.ts'
 
@@ -38,13 +38,14 @@ export class ScriptedAgent {
     await once(socket, 'open')
     const agent = new ScriptedAgent(socket)
     const welcome = agent.next('agent.welcome', () => true)
-    const protocol = { min: 1, max: 1 }
+    const protocol = { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION }
     agent.send({
       type: 'agent.hello',
       protocol,
       version: 'bench',
       platform: 'bench',
       slots,
+      memory_mib: null,
       engines: announced(slots),
       running: [],
     })
@@ -91,5 +92,14 @@ function model(engineId: string) {
     AgentMessage,
     { type: 'agent.hello' }
   >['engines'][0]['models'][0]['id']
-  return { id, runtime_model_id: id, languages: null, word_timestamps: true, embedded: false, loaded: true }
+  return {
+    id,
+    runtime_model_id: id,
+    languages: null,
+    word_timestamps: true,
+    diarization: false,
+    memory_mib: null,
+    embedded: false,
+    loaded: true,
+  }
 }

@@ -15,6 +15,7 @@ export function aStage(stage: string, changes: Partial<StageView> = {}): StageVi
   return StageView.parse({
     task_id: taskId(stage),
     stage,
+    channel: null,
     status: 'pending',
     required: true,
     engine_id: null,
@@ -33,6 +34,14 @@ export function aStage(stage: string, changes: Partial<StageView> = {}): StageVi
   })
 }
 
+export function progressOf(
+  overall: number,
+  stage: StageView['stage'] | null,
+  percent: number | null,
+): JobView['progress'] {
+  return { overall, current_stage: stage, current_stage_progress: percent, eta: null }
+}
+
 export function aJob(changes: Partial<JobView> = {}): JobView {
   return JobView.parse({
     id: JOB_ID,
@@ -45,7 +54,8 @@ export function aJob(changes: Partial<JobView> = {}): JobView {
     started_at: AT,
     completed_at: null,
     audio_duration_seconds: 62.5,
-    progress: { overall: 0, current_stage: 'transcribe', current_stage_progress: 0 },
+    priority: 'normal',
+    progress: progressOf(0, 'transcribe', 0),
     stages: [aStage('prepare'), aStage('transcribe'), aStage('merge')],
     why: null,
     error: null,
@@ -64,6 +74,9 @@ export const RESULT = {
   segment_count: 1,
   word_count: 2,
   character_count: 11,
+  speaker_count: null,
+  alignment_source: 'transcription',
+  diarization_source: null,
   embedded_model: true,
 } satisfies JobView['result']
 
@@ -72,7 +85,7 @@ export function aFinishedJob(changes: Partial<JobView> = {}): JobView {
   return aJob({
     status: 'completed',
     completed_at: AT,
-    progress: { overall: 100, current_stage: null, current_stage_progress: null },
+    progress: progressOf(100, null, null),
     stages: [aStage('prepare', done), aStage('transcribe', done), aStage('merge', done)],
     result: RESULT,
     ...changes,
@@ -88,7 +101,8 @@ export function snapshot(job: JobView): JobEvent {
 }
 
 export function completed(job: JobView = aFinishedJob()): JobEvent {
-  return { type: 'job.completed', at: AT, progress: job.progress, job }
+  const { progress, pipeline_warnings } = job
+  return { type: 'job.completed', at: AT, progress, pipeline_warnings, job }
 }
 
 export function stageEvent(
@@ -97,7 +111,8 @@ export function stageEvent(
 ): JobEvent {
   const common = {
     at: AT,
-    progress: { overall: 10, current_stage: stage.stage, current_stage_progress: 0 },
+    progress: progressOf(10, stage.stage, 0),
+    pipeline_warnings: [],
     stage,
   }
   return type === 'task.completed' ? { type, ...common, audio_duration_seconds: 63 } : { type, ...common }
@@ -109,7 +124,7 @@ export function progressEvent(stage: 'prepare' | 'transcribe', percent: number):
     task_id: taskId(stage),
     stage,
     task: { percent, message: null },
-    progress: { overall: 50, current_stage: stage, current_stage_progress: percent },
+    progress: progressOf(50, stage, percent),
   }
 }
 

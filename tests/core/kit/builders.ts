@@ -1,11 +1,14 @@
-import { type JobParameters, planTasks } from '#core/dag.ts'
+import { planTasks } from '#core/dag.ts'
 import { type Dispatch, outputPrefix } from '#core/dispatch.ts'
 import type { JobSpec } from '#core/job/facts.ts'
-import type { AgentMessage } from '#protocol/agent-messages.ts'
+import type { JobParameters } from '#core/parameters.ts'
+import { choosePipeline } from '#core/pipeline.ts'
+import { type AgentMessage, PROTOCOL_VERSION } from '#protocol/agent-messages.ts'
 import type { AnnouncedEngine, AnnouncedModel } from '#protocol/engine.ts'
 import { AgentId, EngineId, JobId, ModelId, Pool, TaskId, TenantId } from '#protocol/ids.ts'
-import type { Stage } from '#protocol/stage.ts'
-import type { Artifact, Requirements, StageSummary, TaskOutcome } from '#protocol/task.ts'
+import { STAGES, type Stage } from '#protocol/stage.ts'
+import type { StageSummary } from '#protocol/summary.ts'
+import type { Artifact, Requirements, TaskOutcome } from '#protocol/task.ts'
 import type { Segment } from '#protocol/transcript.ts'
 
 /** Builders: a test names only what matters to it. */
@@ -24,18 +27,38 @@ export function taskId(stage: Stage, job = jobId()): TaskId {
 }
 
 const PARAMETERS: JobParameters = {
-  modelId: null,
+  models: {},
+  enginePreference: null,
   language: 'en',
   granularity: 'word',
   speakerDetection: 'none',
+  speakers: null,
+  enrichment: [],
   piiDetection: false,
   redactPiiAudio: false,
+  redaction: null,
+  required: {},
+  priority: 'normal',
+  unavailable: { behavior: 'fail', waitMs: 300_000 },
+}
+
+export function parametersOf(parts: Partial<JobParameters> = {}): JobParameters {
+  return { ...PARAMETERS, ...parts }
+}
+
+interface JobParts extends Partial<JobParameters> {
+  readonly id?: JobId
+  /** What runs when the job is submitted: an engine for every stage, unless a test says so. */
+  readonly engines?: readonly AnnouncedEngine[]
 }
 
 /** prepare → transcribe → merge, unless the parameters say more. */
-export function aJob(parts: Partial<JobParameters> & { readonly id?: JobId } = {}): JobSpec {
-  const { id = jobId(), ...given } = parts
-  const parameters = { ...PARAMETERS, ...given }
+export function aJob(parts: JobParts = {}): JobSpec {
+  const { id = jobId(), engines = EVERY_STAGE, ...given } = parts
+  const parameters = parametersOf(given)
+  const running = engines.map((engine) => ({ agentId: agentId(), engine }))
+  const choice = choosePipeline(parameters, running, { engines: [], models: [] })
+  const pipeline = choice.ok ? choice.pipeline : null
   return {
     jobId: id,
     tenantId: TenantId.parse('default'),
@@ -46,7 +69,9 @@ export function aJob(parts: Partial<JobParameters> & { readonly id?: JobId } = {
     languageRequested: 'en',
     parameters,
     upload: anArtifact('upload', `jobs/${id}/upload`),
-    tasks: planTasks(id, parameters),
+    keyId: 'key-1',
+    pipeline,
+    tasks: pipeline === null ? [] : planTasks(id, parameters, pipeline, null),
   }
 }
 
@@ -61,7 +86,9 @@ export function requirementsOf(parts: Partial<Requirements> = {}): Requirements 
     model_id: null,
     language: null,
     word_timestamps: false,
+    diarization: false,
     split_channels: false,
+    streaming: false,
     ...parts,
   }
 }
@@ -78,10 +105,25 @@ export function aDispatch(parts: Partial<Dispatch> = {}): Dispatch {
     stage,
     requirements: requirementsOf({ stage }),
     inputs: [],
-    parameters: { file_name: null, language: null, granularity: 'word', audio_seconds: null },
+    parameters: {
+      file_name: null,
+      language: null,
+      granularity: 'word',
+      audio_seconds: null,
+      channel: null,
+      split_channels: false,
+      speakers: null,
+      redaction: null,
+    },
     outputPrefix: outputPrefix(id, fence),
     runLimitMs: 600_000,
     queuedAtMs: T0,
+    preferredEngineId: null,
+    share: 'key-1',
+    priority: 'normal',
+    workSeconds: 60,
+    avoid: [],
+    patienceMs: 0,
     ...parts,
   }
 }
@@ -92,6 +134,8 @@ export function aModel(id: string, parts: Partial<AnnouncedModel> = {}): Announc
     runtime_model_id: id,
     languages: ['en'],
     word_timestamps: true,
+    diarization: false,
+    memory_mib: null,
     embedded: false,
     loaded: false,
     ...parts,
@@ -141,15 +185,25 @@ export const EVERYTHING = [
   anEngine({ id: 'ctc', stages: ['transcribe'], needsModel: true, models: [aModel('english')] }),
 ]
 
+/** One for each stage that runs on agents. */
+export const EVERY_STAGE = [
+  anEngine({ capabilities: { split_channels: true } }),
+  anEngine({ id: 'ctc', stages: ['transcribe'], needsModel: true, models: [aModel('english')] }),
+  ...STAGES.filter((stage) => stage !== 'prepare' && stage !== 'transcribe' && stage !== 'merge').map(
+    (stage) => anEngine({ id: stage.replace('_', '-'), stages: [stage] }),
+  ),
+]
+
 type Hello = Extract<AgentMessage, { type: 'agent.hello' }>
 
 export function aHello(parts: Partial<Hello> = {}): Hello {
   return {
     type: 'agent.hello',
-    protocol: { min: 1, max: 1 },
+    protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
     version: '1.0.0',
     platform: 'linux-x64',
     slots: 2,
+    memory_mib: null,
     engines: EVERYTHING,
     running: [],
     ...parts,
@@ -165,11 +219,34 @@ const TRANSCRIPT = {
   segment_count: 1,
   word_count: 2,
   character_count: 11,
+  speaker_count: null,
   warnings: [],
 } as const
 
 export function aSummary(stage: Stage): StageSummary {
-  if (stage === 'merge' || stage === 'transcribe') return { ...TRANSCRIPT, stage, warnings: [] }
+  switch (stage) {
+    case 'prepare':
+      return aPrepareSummary()
+    case 'transcribe':
+      return { ...TRANSCRIPT, stage, warnings: [] }
+    case 'merge':
+      return { ...TRANSCRIPT, stage, warnings: [], alignment_source: null, diarization_source: null }
+    case 'align':
+      return { stage, word_count: 2, unaligned_word_count: 0, warnings: [] }
+    case 'diarize':
+      return { stage, speaker_count: 1, warnings: [] }
+    case 'refine':
+      return { stage, segment_count: 1, warnings: [] }
+    case 'pii_detect':
+      return { stage, entity_count: 0, warnings: [] }
+    case 'audio_redact':
+      return { stage, redacted_seconds: 0, warnings: [] }
+    default:
+      return { stage, count: 0, warnings: [] }
+  }
+}
+
+export function aPrepareSummary(channels = 1): StageSummary {
   return {
     stage: 'prepare',
     duration_seconds: 90,
@@ -177,16 +254,26 @@ export function aSummary(stage: Stage): StageSummary {
     loudness_dbfs: -20,
     peak_dbfs: -3,
     speech_seconds: 80,
+    channel_count: channels,
     decoder: 'built_in',
     warnings: [],
   }
 }
 
+const OUTPUTS: Partial<Record<Stage, string>> = {
+  prepare: 'audio.s16',
+  diarize: 'turns.jsonl',
+  detect_emotions: 'emotions.jsonl',
+  detect_events: 'events.jsonl',
+  detect_topics: 'topics.jsonl',
+  audio_redact: 'audio_redacted.s16',
+}
+
 /** What a healthy engine answers for a grant. */
 export function completed(task: TaskId, fence: number): TaskOutcome {
   // The part behind the dot of a task id is its stage.
-  const stage = task.slice(task.indexOf('.') + 1) as Stage
-  const name = stage === 'prepare' ? 'audio.s16' : 'transcript.jsonl'
+  const stage = (task.split('.')[1] ?? '') as Stage
+  const name = OUTPUTS[stage] ?? 'transcript.jsonl'
   return {
     status: 'completed',
     artifacts: [anArtifact(name, `${outputPrefix(task, fence)}${name}`)],

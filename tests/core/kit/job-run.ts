@@ -14,6 +14,8 @@ import type { TaskOutcome } from '#protocol/task.ts'
 import { agentId, aJob, completed, T0, taskId } from './builders.ts'
 import { SavedRecords } from './records.ts'
 
+const machine = jobMachine()
+
 /** One job machine with its clock and its disk. `reloads`: the object is evicted after every step. */
 export class JobRun {
   state: JobMachineState = NO_JOB
@@ -50,7 +52,7 @@ export class JobRun {
   }
 
   tell(input: JobInput): JobReply {
-    const step = jobMachine.step(this.state, input, this.nowMs)
+    const step = machine.step(this.state, input, this.nowMs)
     this.state = step.state
     this.records.write(step.changes)
     this.effects = step.effects
@@ -89,7 +91,7 @@ export class JobRun {
   }
 
   lose(stage: Stage, counted: boolean, fence = this.task(stage).fence): JobReply {
-    return this.tell({ type: 'task.lost', taskId: this.id(stage), fence, counted, reason: 'lease over' })
+    return this.tell({ type: 'task.lost', taskId: this.id(stage), fence, counted, error: LEASE_OVER })
   }
 
   placed(stage: Stage, known: boolean, why: string | null = null): JobReply {
@@ -116,7 +118,9 @@ export class JobRun {
   get orders(): string[] {
     return this.effects.flatMap((effect) => {
       if (effect.type === 'publish') return []
-      return effect.type === 'tracked' ? [effect.id] : [`${effect.type}:${effect.taskId}:${effect.fence}`]
+      if (effect.type === 'tracked') return [effect.id]
+      if (effect.type === 'artifacts.discard') return [`${effect.type}:${effect.prefix}`]
+      return [`${effect.type}:${effect.taskId}:${effect.fence}`]
     })
   }
 
@@ -125,7 +129,7 @@ export class JobRun {
   }
 
   get nextWakeMs(): number | null {
-    return jobMachine.nextWakeMs(this.state)
+    return machine.nextWakeMs(this.state)
   }
 
   id(stage: Stage) {
@@ -141,5 +145,7 @@ interface ResultParts {
 }
 
 export function aRunner(agent: AgentId | null = agentId()): Runner {
-  return { agentId: agent, engineId: 'ctc', modelId: null, embeddedModel: false }
+  return { agentId: agent, engineId: 'ctc', modelId: null, embeddedModel: false, why: null }
 }
+
+const LEASE_OVER = { code: 'task_lost', message: 'lease over', retryable: true }

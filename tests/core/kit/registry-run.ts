@@ -4,21 +4,26 @@ import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
 import { emptyRegistry, type RegistryState } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
+import type { Looking } from '#core/registry/views.ts'
+import { DEFAULTS } from '#core/settings.ts'
 import type { AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentId, TaskId } from '#protocol/ids.ts'
 import { aDispatch, agentId, aHello, T0 } from './builders.ts'
 import { SavedRecords } from './records.ts'
+
+const machine = registryMachine({ settings: DEFAULTS, catalog: { engines: [], models: [] } })
 
 /** One registry machine with its clock and its disk. Sessions are `s1`, `s2` … of agents 1, 2 …, unless named. */
 export class RegistryRun {
   state: RegistryState = emptyRegistry()
   nowMs = T0
   readonly records = new SavedRecords()
+  readonly pongs = new Map<AgentId, number>()
   /** Of the last step. */
   effects: readonly RegistryEffect[] = []
 
   tell(input: RegistryInput): RegistryReply {
-    const step = registryMachine.step(this.state, input, this.nowMs)
+    const step = machine.step(this.state, input, this.nowMs)
     this.state = step.state
     this.records.write(step.changes)
     this.effects = step.effects
@@ -27,15 +32,20 @@ export class RegistryRun {
 
   /** Evicted and loaded; `connected` are the sessions whose sockets hibernated. */
   reload(...connected: string[]): void {
-    const { state, changes } = loadRegistry(this.records.read(), new Set(connected), this.nowMs)
+    const { state, changes } = loadRegistry(
+      this.records.read(),
+      new Set(connected),
+      this.nowMs,
+      DEFAULTS.leaseMs,
+    )
     this.state = state
     this.records.write(changes)
   }
 
   wakeAfter(ms: number, ...alive: number[]): void {
     this.nowMs += ms
-    const pongsMs = new Map(alive.map((number): [AgentId, number] => [agentId(number), this.nowMs]))
-    this.tell({ type: 'wake', pongsMs })
+    for (const number of alive) this.pongs.set(agentId(number), this.nowMs)
+    this.tell({ type: 'wake', pongs: this.pongs })
   }
 
   hello(number = 1, parts: Parameters<typeof aHello>[0] = {}, sessionId = `s${number}`): void {
@@ -87,6 +97,11 @@ export class RegistryRun {
     return this.effects.flatMap((effect) => (effect.type === 'tracked' ? effect.id : []))
   }
 
+  /** How a view looks at the registry now, or later. */
+  looking(afterMs = 0): Looking {
+    return { nowMs: this.nowMs + afterMs, pongs: this.pongs, settings: DEFAULTS }
+  }
+
   at(task: TaskId): string {
     const placement = this.state.placements.get(task)
     if (placement === undefined) return this.state.over.has(task) ? 'over' : 'unknown'
@@ -94,6 +109,6 @@ export class RegistryRun {
   }
 
   get nextWakeMs(): number | null {
-    return registryMachine.nextWakeMs(this.state)
+    return machine.nextWakeMs(this.state)
   }
 }

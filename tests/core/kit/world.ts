@@ -10,6 +10,7 @@ import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
 import { classOf, emptyRegistry, type RegistryState } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
+import { DEFAULTS } from '#core/settings.ts'
 import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
 import { isTerminal } from '#protocol/job.ts'
@@ -17,6 +18,9 @@ import { seeded } from '../../kit/seeded.ts'
 import { agentId, aJob, completed, failed, jobId, T0 } from './builders.ts'
 import { SavedRecords } from './records.ts'
 import { ScriptedAgent } from './scripted-agent.ts'
+
+const jobs = jobMachine()
+const registry = registryMachine({ settings: DEFAULTS, catalog: { engines: [], models: [] } })
 
 /**
  * A world of Jobs, one Registry and scripted agents on a virtual clock. While faults are on, calls between objects are
@@ -166,17 +170,17 @@ export class JobObject extends SimulatedObject {
 
   handle(input: JobInput): JobReply {
     const before = this.state.job
-    const step = jobMachine.step(this.state, input, this.world.nowMs)
+    const step = jobs.step(this.state, input, this.world.nowMs)
     this.state = step.state
     this.records.write(step.changes)
-    this.arm(jobMachine.nextWakeMs(this.state))
+    this.arm(jobs.nextWakeMs(this.state))
     if (step.reply !== 'ok') this.world.note(`job ${Number(this.#id.slice(4))} ${input.type} → ${step.reply}`)
     if (input.type === 'task.result' && step.reply === 'accepted') this.#noteAccepted(input.taskId)
     this.#check(before)
     // Saved and evicted before anything left.
     if (this.maybeEvict(0.02)) return step.reply
     for (const effect of step.effects) {
-      if (effect.type === 'publish') continue
+      if (effect.type === 'publish' || effect.type === 'artifacts.discard') continue
       if (effect.type === 'registry.inquire') {
         const { taskId, fence } = effect
         this.#ask({ type: 'inquire', taskId, fence }, ({ known, why }) =>
@@ -271,7 +275,7 @@ export class JobObject extends SimulatedObject {
     for (const [task, count] of this.accepted)
       expectThat(count <= 1, `${count} results of ${task} were accepted`)
     if (outbox.size > 0 || !isTerminal(job.status)) {
-      expectThat(jobMachine.nextWakeMs(this.state) !== null, 'an open job has no wake')
+      expectThat(jobs.nextWakeMs(this.state) !== null, 'an open job has no wake')
     }
   }
 }
@@ -285,14 +289,14 @@ export class RegistryObject extends SimulatedObject {
     const pongs = this.world.agents.flatMap((agent): [AgentId, number][] =>
       agent.isAnswering ? [[agent.id, this.world.nowMs]] : [],
     )
-    this.handle({ type: 'wake', pongsMs: new Map(pongs) })
+    this.handle({ type: 'wake', pongs: new Map(pongs) })
   }
 
   handle(input: RegistryInput): RegistryReply {
-    const step = registryMachine.step(this.state, input, this.world.nowMs)
+    const step = registry.step(this.state, input, this.world.nowMs)
     this.state = step.state
     this.records.write(step.changes)
-    this.arm(registryMachine.nextWakeMs(this.state))
+    this.arm(registry.nextWakeMs(this.state))
     for (const effect of step.effects) if (effect.type === 'send.granted') this.#noteGrant(effect)
     this.#check()
     if (this.maybeEvict(0.02)) {
@@ -305,7 +309,12 @@ export class RegistryObject extends SimulatedObject {
 
   protected reload(): void {
     const sessions = this.world.agents.flatMap(({ session }) => session ?? [])
-    const { state, changes } = loadRegistry(this.records.read(), new Set(sessions), this.world.nowMs)
+    const { state, changes } = loadRegistry(
+      this.records.read(),
+      new Set(sessions),
+      this.world.nowMs,
+      DEFAULTS.leaseMs,
+    )
     this.state = state
     this.records.write(changes)
     this.#check()
@@ -343,6 +352,7 @@ export class RegistryObject extends SimulatedObject {
         break
       }
       case 'tracked': {
+        if (effect.effect.type === 'job.selected') break
         const { jobId: job, ...told } = effect.effect
         const input: JobInput =
           told.type === 'job.started' ? { ...told, type: 'task.started' } : { ...told, type: 'task.lost' }
@@ -389,8 +399,7 @@ export class RegistryObject extends SimulatedObject {
       const slots = state.agents.get(id)?.hello.slots ?? 0
       expectThat(held.size <= slots, `${id} holds ${held.size} of ${slots} slots`)
     }
-    if (state.outbox.size > 0)
-      expectThat(registryMachine.nextWakeMs(state) !== null, 'the registry has no wake')
+    if (state.outbox.size > 0) expectThat(registry.nextWakeMs(state) !== null, 'the registry has no wake')
   }
 }
 

@@ -6,6 +6,10 @@ export default {
     if (pathname === '/crash') return new Response(await env.MISSING.get('x'))
     if (request.headers.get('authorization') !== `Bearer ${env.ADMIN_KEY}`)
       return new Response('who?', { status: 401 })
+    if (pathname === '/variables') {
+      const texts = Object.entries(env).filter(([name]) => name.startsWith('DALSTON_'))
+      return Response.json(Object.fromEntries(texts))
+    }
     if (pathname === '/count') {
       await env.DB.prepare('INSERT INTO visits (note) VALUES (?)').bind("it's; one").run()
       return Response.json(await env.DB.prepare('SELECT count(*) AS visits FROM visits').first())

@@ -2,16 +2,23 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { AgentMessage, PROTOCOL_VERSION, ServerMessage } from '#protocol/agent-messages.ts'
 import * as api from '#protocol/api.ts'
+import { EmotionSpan, PiiEntity, SpeakerTurn, TopicSpan } from '#protocol/documents.ts'
 import { JobEvent } from '#protocol/events.ts'
 import { Problem } from '#protocol/problem.ts'
+import { CreateJobFields } from '#protocol/submit.ts'
 import { TaskOutcome } from '#protocol/task.ts'
-import { Segment } from '#protocol/transcript.ts'
+import { AudioEvent, Segment } from '#protocol/transcript.ts'
 
 /** Everything that others read or write, by name. What agents and servers say to each other comes first. */
 const AGENT_WIRE = {
   AgentMessage,
   ServerMessage,
   TaskOutcome,
+  SpeakerTurn,
+  EmotionSpan,
+  AudioEvent,
+  TopicSpan,
+  PiiEntity,
   Joined: api.Joined,
   JoinRequest: api.JoinRequest,
 }
@@ -19,7 +26,7 @@ const PUBLIC_WIRE = {
   JobEvent,
   Problem,
   Segment,
-  CreateJobFields: api.CreateJobFields,
+  CreateJobFields,
   CreatedJob: api.CreatedJob,
   JobDocument: api.JobDocument,
   JobList: api.JobList,

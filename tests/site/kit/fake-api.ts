@@ -79,7 +79,8 @@ export class FakeApi {
         if (isTerminal(document.status)) return refusal('conflict', 'the job has ended')
         const { text: _text, segments: _segments, words: _words, ...view } = document
         const job = { ...view, status: 'cancelled' as const, completed_at: view.created_at }
-        this.emit(id, { type: 'job.cancelled', at: view.created_at, progress: view.progress, job })
+        const { created_at: at, progress, pipeline_warnings } = view
+        this.emit(id, { type: 'job.cancelled', at, progress, pipeline_warnings, job })
         return Response.json(job)
       }
       default:

@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws'
-import { AgentMessage, CLOSE_CODES, ServerMessage } from '#protocol/agent-messages.ts'
+import { type EngineStage, STAGE_ARTIFACTS } from '#engines/engine.ts'
+import { AgentMessage, CLOSE_CODES, PROTOCOL_VERSION, ServerMessage } from '#protocol/agent-messages.ts'
 import { CreatedJoinToken, Joined } from '#protocol/api.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
 import type { JobId } from '#protocol/ids.ts'
@@ -19,6 +20,7 @@ export interface AgentOptions {
   readonly name?: string
   readonly engines?: readonly AnnouncedEngine[]
   readonly slots?: number
+  readonly memoryMib?: number
   readonly joined?: Joined
   readonly running?: readonly Grant[]
   /** False: the test says hello itself. */
@@ -71,11 +73,12 @@ export class ScriptedAgent {
 
   hello(options: AgentOptions = {}): void {
     const { engines = [anEngine('prepare'), anEngine('ctc')], slots = 4, running = [] } = options
-    const protocol = { min: 1, max: 1 }
+    const protocol = { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION }
     const rest = {
       version: '0.1.0',
       platform: 'linux-x64',
       slots,
+      memory_mib: options.memoryMib ?? null,
       engines: [...engines],
       running: [...running],
     }
@@ -100,8 +103,8 @@ export class ScriptedAgent {
   }
 
   /** Takes the offer of a job's stage: what the agent was granted. */
-  async accept(jobId: JobId, stage: Stage): Promise<Granted> {
-    const taskId = `${jobId}.${stage}`
+  async accept(jobId: JobId, stage: Stage, channel: number | null = null): Promise<Granted> {
+    const taskId = `${jobId}.${stage}${channel === null ? '' : `.ch${channel}`}`
     const offer = await this.about('task.offer', taskId)
     this.send({ type: 'task.accept', task_id: offer.task_id, fence: offer.fence })
     return this.about('task.granted', taskId)
@@ -147,13 +150,18 @@ export class ScriptedAgent {
     return (await this.about('task.ack', task_id)).answer
   }
 
-  /** Does a stage from offer to ack. `lines` is what the transcriber writes. */
-  async run(jobId: JobId, stage: 'prepare' | 'transcribe', lines = ''): Promise<Granted> {
-    const grant = await this.accept(jobId, stage)
+  /** Does a stage from offer to ack. `lines` is what is written as its transcript; other documents are empty. */
+  async run(jobId: JobId, stage: EngineStage, lines = '', channel: number | null = null): Promise<Granted> {
+    const grant = await this.accept(jobId, stage, channel)
     this.start(grant)
-    const name = stage === 'prepare' ? 'audio.s16' : 'transcript.jsonl'
-    const artifact = await this.upload(grant, name, stage === 'prepare' ? new Uint8Array(64) : lines)
-    await this.result(grant, completed(stage, [artifact]))
+    // Of prepare the samples are enough.
+    const names = stage === 'prepare' ? ['audio.s16'] : STAGE_ARTIFACTS[stage].writes
+    const artifacts: Artifact[] = []
+    for (const name of names) {
+      const text = name === 'transcript.jsonl' ? lines : ''
+      artifacts.push(await this.upload(grant, name, name.endsWith('.s16') ? new Uint8Array(64) : text))
+    }
+    await this.result(grant, completed(stage, artifacts))
     return grant
   }
 

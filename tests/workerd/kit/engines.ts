@@ -1,9 +1,11 @@
 import { AnnouncedEngine } from '#protocol/engine.ts'
+import { ENGINES } from '#tests/kit/scripted-engines.ts'
 import catalog from '../../../control-plane/catalog.json'
 
-/** The project's own engines as an agent announces them. */
-export function anEngine(id: 'prepare' | 'ctc', changes: Partial<AnnouncedEngine> = {}): AnnouncedEngine {
-  const manifest = catalog.engines.find((engine) => engine.id === id)
+/** The project's own engines, and scripted ones for every stage, as an agent announces them. */
+export function anEngine(id: string, changes: Partial<AnnouncedEngine> = {}): AnnouncedEngine {
+  const own = catalog.engines.find((engine) => engine.id === id)
+  const manifest = own ?? ENGINES.find((engine) => engine.manifest.id === id)?.manifest
   return AnnouncedEngine.parse({
     manifest,
     device: 'cpu',
@@ -19,6 +21,8 @@ export function aModel() {
     runtime_model_id: 'embedded-en',
     languages: ['en'],
     word_timestamps: true,
+    diarization: false,
+    memory_mib: 512,
     embedded: true,
     loaded: true,
   }

@@ -1,12 +1,12 @@
+import type { EngineStage, StageOutputs } from '#engines/engine.ts'
 import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import type { Segment } from '#protocol/transcript.ts'
 
 /** What engines send back, for tests to which only the stage matters. */
 const metrics = { transfer_ms: 1, load_ms: 0, run_ms: 2 }
 
-export function completed(stage: 'prepare' | 'transcribe', artifacts: readonly Artifact[]): TaskOutcome {
-  const summary = stage === 'prepare' ? PREPARED : TRANSCRIBED
-  return { status: 'completed', artifacts: [...artifacts], summary, metrics }
+export function completed(stage: EngineStage, artifacts: readonly Artifact[]): TaskOutcome {
+  return { status: 'completed', artifacts: [...artifacts], summary: SUMMARIES[stage], metrics }
 }
 
 export function failed(code: string, retryable = false): TaskOutcome {
@@ -20,6 +20,7 @@ const PREPARED = {
   loudness_dbfs: -20,
   peak_dbfs: -3,
   speech_seconds: 2,
+  channel_count: 1,
   decoder: 'built_in' as const,
   warnings: [],
 }
@@ -34,7 +35,22 @@ const TRANSCRIBED = {
   segment_count: 1,
   word_count: 2,
   character_count: 11,
+  speaker_count: null,
   warnings: [],
+}
+
+const warnings: [] = []
+const SUMMARIES: StageOutputs = {
+  prepare: PREPARED,
+  transcribe: TRANSCRIBED,
+  align: { stage: 'align', word_count: 2, unaligned_word_count: 0, warnings },
+  diarize: { stage: 'diarize', speaker_count: 2, warnings },
+  detect_emotions: { stage: 'detect_emotions', count: 0, warnings },
+  detect_events: { stage: 'detect_events', count: 0, warnings },
+  detect_topics: { stage: 'detect_topics', count: 0, warnings },
+  refine: { stage: 'refine', segment_count: 1, warnings },
+  pii_detect: { stage: 'pii_detect', entity_count: 0, warnings },
+  audio_redact: { stage: 'audio_redact', redacted_seconds: 0, warnings },
 }
 
 /** One line of a transcript: a segment whose words take a second each. */

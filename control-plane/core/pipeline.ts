@@ -1,0 +1,162 @@
+import type { Catalog } from '#protocol/catalog.ts'
+import type { EngineId, ModelId } from '#protocol/ids.ts'
+import { ALWAYS_REQUIRED, type Stage } from '#protocol/stage.ts'
+import type { Requirements } from '#protocol/task.ts'
+import { asksRedaction, type JobParameters } from './parameters.ts'
+import { type NoCapableEngine, type RunningEngine, type Selection, select, type Wishes } from './select.ts'
+
+/**
+ * Which engine each stage of a job gets, and so which stages there are: native word times need no align, native
+ * diarization no diarize. Pure; dag.ts draws the graph of what is chosen here.
+ */
+export interface Pipeline {
+  readonly stages: readonly ChosenStage[]
+  /** Optional stages that nothing can run now: left out, and the transcript says so. */
+  readonly skipped: readonly SkippedStage[]
+}
+
+/** The engine in front, and what any other that takes the task must bring as well. */
+export interface ChosenStage {
+  readonly engineId: EngineId
+  readonly requirements: Requirements
+  /** The model in front; a stage that must keep to it has it in its requirements. */
+  readonly modelId: ModelId | null
+}
+
+export interface SkippedStage {
+  readonly stage: Stage
+  readonly reason: string
+}
+
+export type PipelineChoice =
+  | { readonly ok: true; readonly pipeline: Pipeline }
+  | { readonly ok: false; readonly error: NoCapableEngine }
+
+/** Thrown inside this file alone: the stage that cannot do without an engine ends the whole choice. */
+class Unavailable extends Error {
+  readonly error: NoCapableEngine
+  constructor(error: NoCapableEngine) {
+    super('no capable engine')
+    this.error = error
+  }
+}
+
+export function choosePipeline(
+  parameters: JobParameters,
+  running: readonly RunningEngine[],
+  catalog: Catalog,
+  rtf: Wishes['rtf'] = () => null,
+): PipelineChoice {
+  try {
+    return { ok: true, pipeline: choose(parameters, { running, catalog, rtf }) }
+  } catch (cause) {
+    if (cause instanceof Unavailable) return { ok: false, error: cause.error }
+    throw cause
+  }
+}
+
+interface Offer {
+  readonly running: readonly RunningEngine[]
+  readonly catalog: Catalog
+  readonly rtf: Wishes['rtf']
+}
+
+function choose(parameters: JobParameters, offer: Offer): Pipeline {
+  const stages: ChosenStage[] = []
+  const skipped: SkippedStage[] = []
+  const add = (stage: Stage) => {
+    const requirements = requirementsOf(stage, parameters)
+    const found = selectFor(requirements, parameters, offer)
+    if (found.ok) stages.push(chosen(requirements, found))
+    else if (!mayBeSkipped(stage, parameters)) throw new Unavailable(found.error)
+    else skipped.push({ stage, reason: reasonOf(found.error) })
+  }
+  add('prepare')
+  const transcribe = chooseTranscriber(parameters, offer)
+  stages.push(transcribe)
+  const { word_timestamps, diarization } = transcribe.requirements
+  if (parameters.granularity === 'word' && !word_timestamps) add('align')
+  if (parameters.speakerDetection === 'diarize' && !diarization) add('diarize')
+  for (const stage of parameters.enrichment) if (stage !== 'refine') add(stage)
+  if (asksRedaction(parameters)) add('pii_detect')
+  if (parameters.redactPiiAudio) add('audio_redact')
+  if (parameters.enrichment.includes('refine')) add('refine')
+  return { stages, skipped }
+}
+
+/** What the transcriber brings of itself becomes a requirement: the shape relies on it, whoever runs the task. */
+function chooseTranscriber(parameters: JobParameters, offer: Offer): ChosenStage {
+  const { enginePreference } = parameters
+  const isModular = enginePreference === 'modular'
+  const asked = {
+    ...requirementsOf('transcribe', parameters),
+    engine_id: isModular ? null : enginePreference,
+  }
+  const found = selectFor(asked, parameters, offer)
+  if (!found.ok) throw new Unavailable(found.error)
+  const { engine, model } = found.choice
+  const { word_timestamps, diarization } = model ?? engine.manifest.capabilities
+  const requirements: Requirements = {
+    ...asked,
+    // A job keeps to one model, whichever agents run its tasks.
+    model_id: model?.id ?? asked.model_id,
+    word_timestamps: parameters.granularity === 'word' && word_timestamps,
+    diarization: parameters.speakerDetection === 'diarize' && !isModular && diarization,
+  }
+  return chosen(requirements, found)
+}
+
+function selectFor(requirements: Requirements, parameters: JobParameters, offer: Offer): Selection {
+  const { running, catalog, rtf } = offer
+  const transcribes = requirements.stage === 'transcribe'
+  return select(requirements, running, catalog, {
+    wordTimestamps: transcribes && parameters.granularity === 'word',
+    diarization: transcribes && parameters.speakerDetection === 'diarize',
+    modular: parameters.enginePreference === 'modular',
+    rtf,
+  })
+}
+
+function chosen(requirements: Requirements, found: Extract<Selection, { ok: true }>): ChosenStage {
+  const { engine, model } = found.choice
+  return { engineId: engine.manifest.id, requirements, modelId: model?.id ?? null }
+}
+
+const READS_LANGUAGE: ReadonlySet<Stage> = new Set([
+  'transcribe',
+  'align',
+  'detect_topics',
+  'refine',
+  'pii_detect',
+])
+
+function requirementsOf(stage: Stage, parameters: JobParameters): Requirements {
+  return {
+    stage,
+    engine_id: null,
+    model_id: parameters.models[stage] ?? null,
+    language: READS_LANGUAGE.has(stage) ? parameters.language : null,
+    word_timestamps: false,
+    diarization: false,
+    split_channels: stage === 'prepare' && parameters.speakerDetection === 'per_channel',
+    streaming: false,
+  }
+}
+
+/**
+ * Nobody asks for align by name, so it may be missing; what was asked for by name may only when the caller said
+ * `required: false`.
+ */
+function mayBeSkipped(stage: Stage, { required }: JobParameters): boolean {
+  if (ALWAYS_REQUIRED.has(stage)) return false
+  return stage === 'align' ? required.align !== true : required[stage] === false
+}
+
+function reasonOf({ runningEngines, requirements }: NoCapableEngine): string {
+  const serving = runningEngines.filter(({ reason }) => !reason.startsWith('does not serve'))
+  if (serving.length === 0) return `no engine for ${requirements.stage} runs`
+  return serving
+    .map(({ engine_id, reason }) => `${engine_id}: ${reason}`)
+    .join('; ')
+    .slice(0, 300)
+}

@@ -1,0 +1,89 @@
+/**
+ * What is due when, for many keys: a binary heap with one entry a key. A deadline that moves later leaves its entry
+ * where it is, and is put right when it reaches the top; leases are extended far more often than they end.
+ */
+export class Deadlines<Key> {
+  readonly #dueMs = new Map<Key, number>()
+  /** Each key with a deadline has at least one entry, none later than its deadline. */
+  readonly #heap: Entry<Key>[] = []
+  readonly #earliestEntryMs = new Map<Key, number>()
+
+  /** Null: nothing is due any more. */
+  set(key: Key, dueMs: number | null): void {
+    if (dueMs === null) {
+      this.#dueMs.delete(key)
+      return
+    }
+    this.#dueMs.set(key, dueMs)
+    const entryMs = this.#earliestEntryMs.get(key)
+    if (entryMs === undefined || dueMs < entryMs) this.#push({ key, atMs: dueMs })
+  }
+
+  nextMs(): number | null {
+    return this.#top()?.atMs ?? null
+  }
+
+  /** Takes what is due at `nowMs`, one after another; null when there is no more. */
+  take(nowMs: number): Key | null {
+    const top = this.#top()
+    if (top === null || top.atMs > nowMs) return null
+    this.#pop()
+    this.#dueMs.delete(top.key)
+    return top.key
+  }
+
+  /** The first entry that still tells the truth; what moved is put right on the way. */
+  #top(): Entry<Key> | null {
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+      const dueMs = this.#dueMs.get(top.key)
+      if (dueMs === top.atMs) return top
+      this.#pop()
+      const isLast = this.#earliestEntryMs.get(top.key) === undefined
+      if (dueMs !== undefined && isLast) this.#push({ key: top.key, atMs: dueMs })
+    }
+    return null
+  }
+
+  #push(entry: Entry<Key>): void {
+    this.#earliestEntryMs.set(entry.key, entry.atMs)
+    const heap = this.#heap
+    let index = heap.push(entry) - 1
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      if (at(heap, parent).atMs <= entry.atMs) break
+      heap[index] = at(heap, parent)
+      index = parent
+    }
+    heap[index] = entry
+  }
+
+  #pop(): void {
+    const heap = this.#heap
+    const top = at(heap, 0)
+    if (this.#earliestEntryMs.get(top.key) === top.atMs) this.#earliestEntryMs.delete(top.key)
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return
+    let index = 0
+    for (;;) {
+      const left = 2 * index + 1
+      if (left >= heap.length) break
+      const right = left + 1
+      const child = right < heap.length && at(heap, right).atMs < at(heap, left).atMs ? right : left
+      if (at(heap, child).atMs >= last.atMs) break
+      heap[index] = at(heap, child)
+      index = child
+    }
+    heap[index] = last
+  }
+}
+
+interface Entry<Key> {
+  readonly key: Key
+  readonly atMs: number
+}
+
+function at<Key>(heap: readonly Entry<Key>[], index: number): Entry<Key> {
+  const entry = heap[index]
+  if (entry === undefined) throw new Error(`the heap has no entry ${index}`)
+  return entry
+}
