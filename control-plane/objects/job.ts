@@ -14,9 +14,11 @@ import { isTerminal, type JobView } from '#protocol/job.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { deletePrefix } from '#store/artifacts.ts'
 import { saveIndexRow } from '#store/jobs.ts'
+import { logError } from '../access/log.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { withDeadline } from './deadline.ts'
 import { Loop } from './loop.ts'
+import { promised } from './promised.ts'
 import { Records } from './records.ts'
 import { frame, Subscribers } from './subscribers.ts'
 
@@ -119,9 +121,11 @@ export class Job extends DurableObject<Bindings> {
       records: this.#records,
       storage: this.ctx.storage,
       armedMs,
+      nowMs: () => Date.now(),
+      log: logError,
       restart: (reason) => this.ctx.abort(reason),
       wakeInput: () => ({ type: 'wake' }),
-      perform: (effect) => this.#perform(effect),
+      perform: promised((effect) => this.#perform(effect)),
       effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),
     })
   }

@@ -1,34 +1,44 @@
 import type { Change, Machine } from '#core/machine.ts'
-import { logError } from '../access/log.ts'
 
 /** After a wake that threw, the object tries again this much later: the platform itself gives up after six throws. */
 const AFTER_FAILURE_MS = 5_000
+
+/** How an effect ends: one of the two, once, after `perform` has returned. */
+export interface Answer<Input> {
+  /** It was done; what it was answered comes back as an input. */
+  ok(input: Input | null): void
+  /** It was not: the outbox has it due again, or its sender repeats it. */
+  failed(cause: unknown): void
+}
 
 export interface LoopParts<State, Input, Effect, Reply> {
   readonly name: string
   readonly machine: Machine<State, Input, Effect, Reply>
   readonly state: State
   readonly records: { write(changes: readonly Change[]): void }
-  readonly storage: { setAlarm(atMs: number): Promise<void> }
+  readonly storage: { setAlarm(atMs: number): Promise<void> | void }
+  readonly nowMs: () => number
+  readonly log: (event: string, cause: unknown, fields?: Readonly<Record<string, string>>) => void
   /** The alarm that is set, read at construction. */
   readonly armedMs: number | null
   readonly wakeInput: () => Input
   /** Drops the object from memory; the next call loads it anew. */
   readonly restart: (reason: string) => void
-  /** Does one effect; what it resolves to is the answer, and comes back as an input. Effects start in their order. */
-  readonly perform: (effect: Effect) => Promise<Input | null> | null
+  /** Starts one effect. Effects start in their order; one without an id need not be answered. */
+  readonly perform: (effect: Effect, answer: Answer<Input>) => void
   /** The id of an effect that must not run twice at once; null for those that may. */
   readonly effectId: (effect: Effect) => string | null
 }
 
 /**
  * The one loop of every object: step, save, arm, perform. A step and its save are one synchronous turn, so what an effect
- * tells others is durable before it leaves (the platform holds messages back until the write is confirmed).
+ * tells others is durable before it leaves (the platform holds messages back until the write is confirmed). It names no clock, log or promise of its own: the simulation runs it too.
  */
 export class Loop<State, Input, Effect, Reply> {
   state: State
   readonly #parts: LoopParts<State, Input, Effect, Reply>
-  readonly #inFlight = new Map<string, Promise<void>>()
+  /** Effects that run now, and who waits for the end of each. */
+  readonly #inFlight = new Map<string, (() => void)[]>()
   #armedMs: number | null
 
   constructor(parts: LoopParts<State, Input, Effect, Reply>) {
@@ -38,11 +48,11 @@ export class Loop<State, Input, Effect, Reply> {
   }
 
   handle(input: Input): Reply {
-    const step = this.#parts.machine.step(this.state, input, Date.now())
+    const step = this.#parts.machine.step(this.state, input, this.#parts.nowMs())
     this.#save(step.changes)
     this.state = step.state
     this.#arm()
-    for (const effect of step.effects) this.#performQuietly(effect)
+    for (const effect of step.effects) this.#perform(effect)
     return step.reply
   }
 
@@ -51,7 +61,7 @@ export class Loop<State, Input, Effect, Reply> {
     try {
       this.#parts.records.write(changes)
     } catch (cause) {
-      logError(`${this.#parts.name}.save_failed`, cause)
+      this.#log('save_failed', cause)
       this.#parts.restart('the records could not be saved')
       throw cause
     }
@@ -59,7 +69,8 @@ export class Loop<State, Input, Effect, Reply> {
 
   /** Until every effect with an id that begins so has been tried. */
   async settled(idPrefix: string): Promise<void> {
-    await Promise.all([...this.#inFlight].filter(([id]) => id.startsWith(idPrefix)).map(([, done]) => done))
+    const open = [...this.#inFlight].filter(([id]) => id.startsWith(idPrefix))
+    await Promise.all(open.map(([, waiting]) => new Promise<void>((resolve) => waiting.push(resolve))))
   }
 
   alarm(): void {
@@ -67,8 +78,8 @@ export class Loop<State, Input, Effect, Reply> {
     try {
       this.handle(this.#parts.wakeInput())
     } catch (cause) {
-      logError(`${this.#parts.name}.wake_failed`, cause)
-      this.#setAlarm(Date.now() + AFTER_FAILURE_MS)
+      this.#log('wake_failed', cause)
+      this.#setAlarm(this.#parts.nowMs() + AFTER_FAILURE_MS)
     }
   }
 
@@ -76,7 +87,8 @@ export class Loop<State, Input, Effect, Reply> {
   #arm(): void {
     const wakeMs = this.#parts.machine.nextWakeMs(this.state)
     if (wakeMs === null) return
-    if (this.#armedMs === null || wakeMs < this.#armedMs) this.#setAlarm(Math.max(wakeMs, Date.now() + 1))
+    if (this.#armedMs === null || wakeMs < this.#armedMs)
+      this.#setAlarm(Math.max(wakeMs, this.#parts.nowMs() + 1))
   }
 
   #setAlarm(atMs: number): void {
@@ -84,33 +96,44 @@ export class Loop<State, Input, Effect, Reply> {
     void this.#parts.storage.setAlarm(atMs)
   }
 
-  /** One effect that throws at once holds up neither the others nor the reply: what must leave is in the outbox. */
-  #performQuietly(effect: Effect): void {
-    try {
-      this.#perform(effect)
-    } catch (cause) {
-      logError(`${this.#parts.name}.effect_failed`, cause, { effect: this.#parts.effectId(effect) ?? '' })
-    }
-  }
-
+  /** At most one run of an id at a time. One that throws at once holds up neither the others nor the reply. */
   #perform(effect: Effect): void {
     const id = this.#parts.effectId(effect)
     if (id !== null && this.#inFlight.has(id)) return
-    const answer = this.#parts.perform(effect)
-    if (answer === null) return
-    const done = this.#finish(id ?? '', answer)
-    if (id !== null) this.#inFlight.set(id, done)
+    if (id !== null) this.#inFlight.set(id, [])
+    const answer = this.#answerOf(id)
+    try {
+      this.#parts.perform(effect, answer)
+    } catch (cause) {
+      answer.failed(cause)
+    }
   }
 
-  async #finish(id: string, answer: Promise<Input | null>): Promise<void> {
-    try {
-      const input = await answer
-      this.#inFlight.delete(id)
-      if (input !== null) this.handle(input)
-    } catch (cause) {
-      // Not answered: the outbox has it due again, or its sender repeats it.
-      this.#inFlight.delete(id)
-      logError(`${this.#parts.name}.effect_failed`, cause, { effect: id })
+  #answerOf(id: string | null): Answer<Input> {
+    return {
+      ok: (input) =>
+        this.#finish(id, () => {
+          if (input !== null) this.handle(input)
+        }),
+      failed: (cause) =>
+        this.#finish(id, () => {
+          throw cause
+        }),
     }
+  }
+
+  #finish(id: string | null, take: () => void): void {
+    const waiting = id === null ? [] : (this.#inFlight.get(id) ?? [])
+    if (id !== null) this.#inFlight.delete(id)
+    try {
+      take()
+    } catch (cause) {
+      this.#log('effect_failed', cause, { effect: id ?? '' })
+    }
+    for (const resume of waiting) resume()
+  }
+
+  #log(event: string, cause: unknown, fields?: Readonly<Record<string, string>>): void {
+    this.#parts.log(`${this.#parts.name}.${event}`, cause, fields)
   }
 }

@@ -25,6 +25,7 @@ import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
 import type { Job } from './job.ts'
 import { Loop } from './loop.ts'
+import { promised } from './promised.ts'
 import { Records } from './records.ts'
 
 /** A token outlives its lease by this much, so that an upload that began in time can end. */
@@ -192,9 +193,11 @@ export class Registry extends DurableObject<Bindings> {
       records: this.#records,
       storage: this.ctx.storage,
       armedMs,
+      nowMs: () => Date.now(),
+      log: logError,
       restart: (reason) => this.ctx.abort(reason),
       wakeInput: () => ({ type: 'wake', pongs: this.#pongs }),
-      perform: (effect) => this.#perform(effect),
+      perform: promised((effect) => this.#perform(effect)),
       effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),
     })
     // What eviction forgot (lease times) starts anew now, so the alarm has to know of it.

@@ -1,67 +1,111 @@
-import { expect, test, vi } from 'vitest'
-import { Loop } from '#control-plane/objects/loop.ts'
+import { expect, test } from 'vitest'
+import { type Answer, Loop } from '#control-plane/objects/loop.ts'
 import type { Change, Machine } from '#core/machine.ts'
 
-/** A machine whose state is when it wants to be woken, and whose input sets that. */
-const machine: Machine<number | null, number | null, never, null> = {
-  step: (_state, input) => ({
-    state: input,
-    changes: [{ kind: 'at', id: 'wake', value: input }],
-    effects: [],
+/** A machine whose state is when it wants to be woken, and whose input sets that and names effects. */
+interface Input {
+  readonly wakeMs: number | null
+  readonly effects?: readonly string[]
+}
+const machine: Machine<number | null, Input, string, null> = {
+  step: (_state, { wakeMs, effects = [] }) => ({
+    state: wakeMs,
+    changes: [{ kind: 'at', id: 'wake', value: wakeMs }],
+    effects,
     reply: null,
   }),
   nextWakeMs: (state) => state,
 }
+const NOW = Date.UTC(2025, 0, 1)
+const SOON = { wakeMs: NOW + 1_000 }
+const LATER = { wakeMs: NOW + 2_000 }
+const NEVER = { wakeMs: null }
 
 function aLoop(write: (changes: readonly Change[]) => void = () => undefined) {
   const armed: number[] = []
   const restarts: string[] = []
-  const loop = new Loop({
+  const logged: string[] = []
+  const running: { readonly effect: string; readonly answer: Answer<Input> }[] = []
+  const loop = new Loop<number | null, Input, string, null>({
     name: 'test',
     machine,
     state: null,
     records: { write },
-    storage: { setAlarm: async (atMs: number) => void armed.push(atMs) },
+    storage: { setAlarm: (atMs) => void armed.push(atMs) },
     armedMs: null,
-    wakeInput: () => null,
-    restart: (reason: string) => void restarts.push(reason),
-    perform: () => null,
-    effectId: () => null,
+    nowMs: () => NOW,
+    log: (event) => void logged.push(event),
+    wakeInput: () => NEVER,
+    restart: (reason) => void restarts.push(reason),
+    perform: (effect, answer) => {
+      running.push({ effect, answer })
+      if (effect === 'throws') throw new Error('it threw')
+    },
+    effectId: (effect) => (effect === 'publish' ? null : effect),
   })
-  return { loop, armed, restarts }
+  return { loop, armed, restarts, logged, running }
 }
 
-const SOON = Date.now() + 1_000_000
-const LATER = SOON + 1_000_000
+function diskFull(): never {
+  throw new Error('disk full')
+}
 
 test('[L3] the alarm is set only when it is earlier than the one set, or when that has fired', () => {
   const { loop, armed } = aLoop()
   loop.handle(LATER)
   loop.handle(SOON)
   loop.handle(LATER)
-  loop.handle(null)
-  expect(armed).toEqual([LATER, SOON])
+  loop.handle(NEVER)
+  expect(armed).toEqual([LATER.wakeMs, SOON.wakeMs])
   loop.alarm()
   loop.handle(LATER)
-  expect(armed).toEqual([LATER, SOON, LATER])
+  expect(armed).toEqual([LATER.wakeMs, SOON.wakeMs, LATER.wakeMs])
 })
 
 test('[L3] a wake that throws is tried again', () => {
-  vi.spyOn(console, 'error').mockImplementation(() => undefined)
-  const { loop, armed, restarts } = aLoop(() => {
-    throw new Error('disk full')
-  })
+  const { loop, armed, restarts, logged } = aLoop(diskFull)
   loop.alarm()
-  expect(armed).toHaveLength(1)
+  expect(armed).toEqual([NOW + 5_000])
   expect(restarts).toHaveLength(1)
+  expect(logged).toEqual(['test.save_failed', 'test.wake_failed'])
 })
 
 test('[L1] when a save fails nothing is performed and the object leaves memory', () => {
-  vi.spyOn(console, 'error').mockImplementation(() => undefined)
-  const { loop, restarts } = aLoop(() => {
-    throw new Error('disk full')
-  })
-  expect(() => loop.handle(SOON)).toThrow('disk full')
+  const { loop, restarts, running } = aLoop(diskFull)
+  expect(() => loop.handle({ ...SOON, effects: ['a'] })).toThrow('disk full')
   expect(loop.state).toBeNull()
   expect(restarts).toEqual(['the records could not be saved'])
+  expect(running).toEqual([])
+})
+
+test('[L1] an effect runs at most once at a time; after its answer, or its failure, it may run again', () => {
+  const { loop, running, logged } = aLoop()
+  const order = { ...LATER, effects: ['a', 'publish'] }
+  loop.handle(order)
+  loop.handle(order)
+  expect(running.map(({ effect }) => effect)).toEqual(['a', 'publish', 'publish'])
+  running[0]?.answer.ok(SOON)
+  expect(loop.state).toBe(SOON.wakeMs)
+  loop.handle(order)
+  running.findLast(({ effect }) => effect === 'a')?.answer.failed(new Error('lost'))
+  expect(logged).toEqual(['test.effect_failed'])
+  loop.handle(order)
+  expect(running.filter(({ effect }) => effect === 'a')).toHaveLength(3)
+})
+
+test('[L1] an effect that throws at once holds up no other, and may run again', () => {
+  const { loop, running, logged } = aLoop()
+  loop.handle({ ...SOON, effects: ['throws', 'a'] })
+  loop.handle({ ...SOON, effects: ['throws', 'a'] })
+  expect(running.map(({ effect }) => effect)).toEqual(['throws', 'a', 'throws'])
+  expect(logged).toEqual(['test.effect_failed', 'test.effect_failed'])
+})
+
+test('[L1] who waits for effects goes on when each has been tried, its answer taken', async () => {
+  const { loop, running } = aLoop()
+  loop.handle({ ...LATER, effects: ['row:1', 'other'] })
+  const settled = loop.settled('row:').then(() => loop.state)
+  running[0]?.answer.ok(SOON)
+  expect(await settled).toBe(SOON.wakeMs)
+  await loop.settled('nothing:')
 })
