@@ -19,17 +19,15 @@ import type { AgentView, EngineView } from '#protocol/api.ts'
 import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
-import { mintTaskToken } from '../access/task-token.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
-import type { Job } from './job.ts'
 import { Loop } from './loop.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
+import { TokenSigner } from './token-signer.ts'
+import { inputOf } from './told.ts'
 
-/** A token outlives its lease by this much, so that an upload that began in time can end. */
-const TOKEN_GRACE_MS = 120_000
 /** RFC 6455 §7.4.1: the server met a condition that kept it from fulfilling the request. */
 const INTERNAL_ERROR = 1011
 
@@ -47,6 +45,7 @@ type ResultAnswered = Extract<RegistryInput, { type: 'result.answered' }>
 export class Registry extends DurableObject<Bindings> {
   readonly #records: Records
   readonly #context: RegistryContext
+  readonly #signer: TokenSigner
   /** Agents that only ping do not wake the registry: whoever judges who is there asks for their last pong. */
   readonly #pongs: Pongs = { get: (agentId) => this.#pongMs(agentId) }
   // Set in the constructor's blockConcurrencyWhile, before any call is let in.
@@ -56,6 +55,7 @@ export class Registry extends DurableObject<Bindings> {
     super(ctx, env)
     this.#records = new Records(ctx.storage.sql)
     this.#context = { settings: coreSettings(settingsOf(env)), catalog }
+    this.#signer = new TokenSigner(env.TOKEN_SECRET, this.#context.settings.leaseMs)
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'))
     ctx.blockConcurrencyWhile(async () => this.#start(await ctx.storage.getAlarm()))
   }
@@ -228,9 +228,11 @@ export class Registry extends DurableObject<Bindings> {
         }
         return null
       case 'send.granted':
-        return this.#sendGranted(effect)
+        return this.#signer
+          .granted(effect.message)
+          .then((message) => this.#sendLater(effect.agentId, message))
       case 'send.leases':
-        return this.#sendLeases(effect)
+        return this.#signer.leases(effect).then((message) => this.#sendLater(effect.agentId, message))
       case 'job.progress': {
         const { jobId, type: _type, ...progress } = effect
         return this.#job(jobId)
@@ -265,32 +267,9 @@ export class Registry extends DurableObject<Bindings> {
     }
   }
 
-  async #sendGranted(effect: Extract<RegistryEffect, { type: 'send.granted' }>): Promise<null> {
-    const { message } = effect
-    const token = await this.#token(
-      message.task_id,
-      message.fence,
-      message.output_prefix,
-      message.lease_until_ms,
-    )
-    this.#send(effect.agentId, { ...message, token })
+  #sendLater(agentId: AgentId, message: ServerMessage): null {
+    this.#send(agentId, message)
     return null
-  }
-
-  async #sendLeases(effect: Extract<RegistryEffect, { type: 'send.leases' }>): Promise<null> {
-    const leases = await Promise.all(
-      effect.leases.map(async ({ outputPrefix, ...lease }) => ({
-        ...lease,
-        token: await this.#token(lease.task_id, lease.fence, outputPrefix, lease.lease_until_ms),
-      })),
-    )
-    this.#send(effect.agentId, { type: 'lease.extended', leases, lost: [...effect.lost] })
-    return null
-  }
-
-  #token(taskId: TaskId, fence: number, outputPrefix: string, leaseUntilMs: number): Promise<string> {
-    const expiresAtMs = leaseUntilMs + TOKEN_GRACE_MS + this.#context.settings.leaseMs
-    return mintTaskToken(this.env.TOKEN_SECRET, { taskId, fence, outputPrefix, expiresAtMs })
   }
 
   #send(agentId: AgentId, message: ServerMessage): void {
@@ -301,20 +280,5 @@ export class Registry extends DurableObject<Bindings> {
 
   #job(jobId: JobId) {
     return this.env.JOB.getByName(jobId)
-  }
-}
-
-function inputOf(effect: TrackedEffect): Parameters<Job['tell']>[0] {
-  switch (effect.type) {
-    case 'job.started': {
-      const { taskId, fence, runner } = effect
-      return { type: 'task.started', taskId, fence, runner }
-    }
-    case 'job.lost': {
-      const { taskId, fence, counted, error } = effect
-      return { type: 'task.lost', taskId, fence, counted, error }
-    }
-    case 'job.selected':
-      return { type: 'selected', pipeline: effect.pipeline }
   }
 }
