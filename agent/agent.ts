@@ -7,11 +7,10 @@ import { OutputCache } from './cache.ts'
 import type { StopCause } from './close.ts'
 import type { AgentConfig } from './config.ts'
 import { Connection } from './connection.ts'
-import type { Credential } from './credential.ts'
 import { describeDevice } from './device.ts'
 import { EngineHosts } from './engine-hosts.ts'
 import type { EngineList } from './engine-list.ts'
-import { type Identified, identify, join } from './identity.ts'
+import { type Identified, Identity } from './identity.ts'
 import { type Log, sentenceOf } from './log.ts'
 import { Models } from './models.ts'
 import { OutboxFiles } from './outbox-files.ts'
@@ -75,9 +74,9 @@ class Agent implements RunningAgent {
   readonly #becameReady = Promise.withResolvers<void>()
   readonly #becameEnded = Promise.withResolvers<AgentEnd>()
   readonly #cacheSweep: NodeJS.Timeout
-  #credential: Credential | null = null
+  readonly #rotation: NodeJS.Timeout
+  readonly #identity: Identity
   #connection: Connection | null = null
-  #rejoined = false
 
   constructor(parts: Parts, unanswered: Parameters<typeof newSession>[0]['unanswered']) {
     const { config, engines, log, work } = parts
@@ -101,7 +100,16 @@ class Agent implements RunningAgent {
     const session = newSession({ identity, engines: this.#announced(), unanswered }, nowMs())
     this.#loop = new SessionLoop(session, (effect) => this.#perform(effect))
     log('agent.started', { name: config.name, server: config.server, version: packageJson.version })
-    this.#attempt(this.#connect(identify).catch((error: unknown) => this.#fail(error)))
+    this.#identity = new Identity({
+      config,
+      log,
+      dispatcher: this.#http,
+      random: Math.random,
+      signal: this.#ending.signal,
+    })
+    const everyMs = Math.min(ROTATION_CHECK_MS, config.rotateAfterMs)
+    this.#rotation = setInterval(() => this.#attempt(this.#rotate()), everyMs).unref()
+    this.#attempt(this.#connect(this.#identity.open()))
   }
 
   drain(reason: string, limitMs = this.#parts.config.drainTimeoutMs): void {
@@ -117,19 +125,17 @@ class Agent implements RunningAgent {
     return this.#end({ exitCode: 0, sentence: null })
   }
 
-  async #connect(obtain: typeof identify): Promise<void> {
+  async #connect(identity: Promise<Identified>): Promise<void> {
     const { config, log } = this.#parts
-    const options = { config, log, dispatcher: this.#http, random: Math.random, signal: this.#ending.signal }
-    const identified: Identified = await obtain(options)
-    if (this.#ending.signal.aborted) return
+    const identified = await identity.catch((error: unknown) => this.#fail(error))
+    if (identified === null || this.#ending.signal.aborted) return
     if (!identified.ok) {
       await this.#end({ exitCode: 4, sentence: identified.sentence })
       return
     }
-    this.#credential = identified.credential
     this.#connection = new Connection({
       server: config.server,
-      credential: identified.credential.credential,
+      credential: identified.credential,
       timing: config.timing,
       log,
       random: Math.random,
@@ -138,6 +144,7 @@ class Agent implements RunningAgent {
         if (message.type === 'agent.welcome') {
           log('agent.welcomed', { agent_id: message.agent_id, session_id: message.session_id })
           this.#becameReady.resolve()
+          this.#attempt(this.#identity.welcomed())
         }
         this.#loop.dispatch({ type: 'message', message })
       },
@@ -146,18 +153,20 @@ class Agent implements RunningAgent {
     })
   }
 
-  async #fail(error: unknown): Promise<void> {
+  async #fail(error: unknown): Promise<null> {
     await this.#end({ exitCode: 1, sentence: sentenceOf(error) })
+    return null
   }
 
-  /** A stored credential that the server forgot (its data are new) is replaced once, when a join token came with it. */
   async #stopped(cause: StopCause, sentence: string): Promise<void> {
-    if (cause === 'bad_token' && this.#parts.config.joinToken !== null && !this.#rejoined) {
-      this.#rejoined = true
-      await this.#connect(join).catch((error: unknown) => this.#fail(error))
-      return
-    }
-    await this.#end({ exitCode: cause === 'bad_token' ? 4 : 1, sentence })
+    if (cause === 'bad_token' || cause === 'revoked')
+      await this.#connect(this.#identity.refused(cause, sentence))
+    else await this.#end({ exitCode: 1, sentence })
+  }
+
+  async #rotate(): Promise<void> {
+    const credential = await this.#identity.rotateWhenDue()
+    if (credential !== null) this.#connection?.renew(credential)
   }
 
   #perform(effect: Effect): void {
@@ -188,10 +197,10 @@ class Agent implements RunningAgent {
   }
 
   async #post(result: TaskResult): Promise<void> {
-    const credential = this.#credential?.credential
+    const { credential } = this.#identity
     const { server } = this.#parts.config
     const posted =
-      credential === undefined
+      credential === null
         ? { answer: null, retryAfterMs: null }
         : await postResult(result, { server, credential, dispatcher: this.#http })
     this.#parts.log('result.posted', { task_id: result.task_id, fence: result.fence, answer: posted.answer })
@@ -215,10 +224,12 @@ class Agent implements RunningAgent {
     this.#loop.stop()
     this.#connection?.close()
     clearInterval(this.#cacheSweep)
+    clearInterval(this.#rotation)
     this.#tasks.abortAll('handed_back')
     await this.#hosts.stop()
     await this.#tasks.ended()
     await this.#parts.outbox.idle()
+    await this.#identity.idle()
     await this.#parts.work.remove()
     await this.#http.destroy()
     this.#parts.log('agent.ended', { exit_code: end.exitCode, message: end.sentence })
@@ -263,6 +274,8 @@ class Agent implements RunningAgent {
 }
 
 const CACHE_SWEEP_MS = 60_000
+/** A rotation that came to nothing is tried again so soon. */
+const ROTATION_CHECK_MS = 3_600_000
 
 function outputKeys({ outcome }: TaskResult): string[] {
   return outcome.status === 'completed' ? outcome.artifacts.map((artifact) => artifact.key) : []

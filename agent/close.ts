@@ -6,14 +6,14 @@ export type AfterClose =
   | { readonly kind: 'reconnect'; readonly wait: 'none' | 'backoff'; readonly retryAfterMs: number | null }
   | { readonly kind: 'stop'; readonly cause: StopCause; readonly sentence: string }
 
-export type StopCause = 'bad_token' | 'replaced' | 'upgrade_required'
+export type StopCause = 'bad_token' | 'revoked' | 'replaced' | 'upgrade_required'
 
 const LATER = { kind: 'reconnect', wait: 'backoff', retryAfterMs: null } as const
 
 export function afterClose(code: number): AfterClose {
   switch (code) {
     case CLOSE_CODES.badToken:
-      return stop('bad_token')
+      return stop('revoked')
     case CLOSE_CODES.replaced:
       return stop('replaced')
     case CLOSE_CODES.upgradeRequired:
@@ -38,6 +38,8 @@ function stop(cause: StopCause): AfterClose {
 
 const SENTENCES: Readonly<Record<StopCause, string>> = {
   bad_token: 'The server no longer knows this agent: join again with a new token (dalston agents token).',
+  revoked:
+    "The server revoked this agent's credential: nothing runs here any more. To let this machine join again, make a new token (dalston agents token).",
   replaced: 'Another agent connected with this credential: give each machine, and each data folder, its own.',
   upgrade_required: 'Server and agent speak different versions of the protocol: update the older of the two.',
 }

@@ -6,6 +6,8 @@ import { z } from 'zod'
 import { RECONNECT_LIMITS, STABLE_MS } from './backoff.ts'
 import { describeDevice } from './device.ts'
 
+const DAY_MS = 86_400_000
+
 /** The local knobs. The server dictates the others in its welcome. */
 const Timing = z.strictObject({
   /** From the dial to the open socket, and again from hello to welcome. */
@@ -33,6 +35,13 @@ export const AgentConfig = z.strictObject({
   /** A list module of the owner's own engines; alone, or beside the built-in ones. */
   enginesPath: z.string().min(1).nullable().default(null),
   enginesOnly: z.boolean().default(false),
+  /** A credential that is older gets a successor. */
+  rotateAfterMs: z
+    .int()
+    .positive()
+    .default(30 * DAY_MS),
+  /** ... and so does a stored one of any age, at the start. */
+  rotateNow: z.boolean().default(false),
   /** The root of the installation: `models/*.yaml` lie there, and bundled files relative to it. */
   rootFolder: z.string().min(1),
   /** Parts of large uploads; R2 wants them equal and at least 5 MiB. */
@@ -50,10 +59,12 @@ export type AgentConfig = z.infer<typeof AgentConfig>
 
 export const USAGE = `usage: node agent/main.ts --server URL [--token JOIN_TOKEN] [--data DIR] [--name NAME]
                           [--slots N] [--threads N] [--memory-mib N] [--drain-timeout SECONDS]
-                          [--engines FILE [--engines-only]] [--log json]
+                          [--engines FILE [--engines-only]] [--rotate-after DAYS] [--rotate-now] [--log json]
   --memory-mib is what engines may take together; by default four fifths of what the machine has.
   --engines adds the engines of a list module of your own, --engines-only leaves the others out; DALSTON_ENGINES=FILE
   and DALSTON_ENGINES_ONLY=1 do the same.
+  --rotate-after is the age at which the agent gets itself a new credential, 30 days by default; --rotate-now gets one
+  before it connects.
   --token is needed once; then the credential in the data folder is used. DALSTON_JOIN_TOKEN does the same
   without showing the token in the list of processes.`
 
@@ -69,6 +80,7 @@ export function parseConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ag
     throw new UsageError(`--log: expected json, got ${flags.log}`)
   const slots = wholeNumber('--slots', flags.slots) ?? 1
   const drainSeconds = wholeNumber('--drain-timeout', flags['drain-timeout'])
+  const rotateDays = wholeNumber('--rotate-after', flags['rotate-after'])
   const enginesPath = flags.engines ?? env.DALSTON_ENGINES ?? ''
   const parsed = AgentConfig.safeParse({
     server: flags.server ?? env.DALSTON_SERVER,
@@ -82,6 +94,8 @@ export function parseConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ag
     enginesPath: enginesPath === '' ? null : resolve(enginesPath),
     enginesOnly: flags['engines-only'] ?? env.DALSTON_ENGINES_ONLY === '1',
     drainTimeoutMs: drainSeconds === undefined ? undefined : drainSeconds * 1000,
+    rotateAfterMs: rotateDays === undefined ? undefined : rotateDays * DAY_MS,
+    rotateNow: flags['rotate-now'],
     rootFolder: fileURLToPath(new URL('..', import.meta.url)),
   })
   if (parsed.success) return parsed.data
@@ -110,6 +124,8 @@ function parseFlags(argv: readonly string[]) {
         engines: { type: 'string' },
         'engines-only': { type: 'boolean' },
         'drain-timeout': { type: 'string' },
+        'rotate-after': { type: 'string' },
+        'rotate-now': { type: 'boolean' },
         log: { type: 'string' },
       },
     }).values
@@ -131,7 +147,7 @@ function defaultMemoryMib(): number {
   return Math.floor(describeDevice().memoryMib * ENGINES_PART)
 }
 
-/** `memoryMib` as its flag is written. */
+/** `memoryMib` as its flag is written; times have their own units there. */
 function dashed(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  return name.replace(/Ms$/, '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }

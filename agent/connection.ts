@@ -33,6 +33,7 @@ const MISSED_PONGS = 2
 
 export class Connection {
   readonly #options: ConnectionOptions
+  #credential: string
   #socket: WebSocket | null = null
   #tries = 0
   #welcomedAtMs: number | null = null
@@ -44,12 +45,23 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    this.#credential = options.credential
     this.#dial()
   }
 
   /** Sends on the open socket; a failed write is a disconnect. Without a socket nothing happens. */
   send(message: AgentMessage): void {
     this.#write(JSON.stringify(message))
+  }
+
+  /** Dials with another credential from now on, and at once. What runs goes on, as over any lost link. */
+  renew(credential: string): void {
+    this.#credential = credential
+    const socket = this.#socket
+    // Without a socket the next dial is on its way, or there will be none.
+    if (socket === null) return
+    this.#lose({ kind: 'reconnect', wait: 'none', retryAfterMs: null })
+    socket.close(1000)
   }
 
   /** Ends for good. */
@@ -64,9 +76,9 @@ export class Connection {
   }
 
   #dial(): void {
-    const { server, credential, timing, log } = this.#options
+    const { server, timing, log } = this.#options
     const socket = new WebSocket(`${server.replace(/^http/, 'ws')}/agent/v1/connect`, {
-      headers: { authorization: `Bearer ${credential}` },
+      headers: { authorization: `Bearer ${this.#credential}` },
       handshakeTimeout: timing.handshakeMs,
       maxPayload: MAX_FRAME_BYTES,
       perMessageDeflate: false,

@@ -91,7 +91,7 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
     status: 'completed',
     artifacts: outputs.map((output) => output.artifact),
     summary,
-    metrics: { transfer_ms, load_ms: answer.loadMs, run_ms: answer.runMs },
+    metrics: { transfer_ms, swap_ms: 0, load_ms: answer.loadMs, run_ms: answer.runMs },
   }
 }
 

@@ -1,19 +1,36 @@
-import { Pool } from '#protocol/ids.ts'
+import { drain, remove, undrain } from './agent-service.ts'
+import { token, tokens } from './agent-tokens.ts'
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts'
 import type { Command, Io } from './io.ts'
-import { exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS, wholeNumber } from './parameters.ts'
+import { exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS } from './parameters.ts'
 import { minute, renderTable } from './render-table.ts'
 import { connect } from './target.ts'
 
+const VERBS: Readonly<Record<string, (parameters: readonly string[], io: Io) => Promise<ExitCode>>> = {
+  ls: list,
+  drain,
+  undrain,
+  rm: remove,
+  token,
+  tokens,
+}
+
 export const command: Command = {
-  summary: 'list agents, or make a token with which they join',
+  summary: 'list agents, take them out of service, and let new ones in',
   usage: `usage: dalston agents ls [--json]
+       dalston agents drain ID [--leave] [--reason TEXT] [--json]
+       dalston agents undrain ID [--json]
+       dalston agents rm ID
        dalston agents token [--pool NAME] [--expires-in SECONDS] [--json]
-Both take --server URL. \`token\` prints the line to run on the machine that joins.`,
+       dalston agents tokens [--json]
+       dalston agents tokens rm ID
+All take --server URL. \`drain\` gives an agent no more tasks, what it runs goes on; with --leave it also ends when it is done.
+\`rm\` revokes an agent's credential: it is cut off at once, and its tasks go to others. \`token\` prints the line to run on
+the machine that joins, \`tokens\` lists what was made, and \`tokens rm\` makes one useless; who joined with it stays.`,
   run([verb, ...parameters], io) {
-    if (verb === 'ls') return list(parameters, io)
-    if (verb === 'token') return token(parameters, io)
-    throw new UsageError(`agents: expected ls or token, got ${verb ?? 'nothing'}`)
+    const run = verb === undefined || !Object.hasOwn(VERBS, verb) ? undefined : VERBS[verb]
+    if (run !== undefined) return run(parameters, io)
+    throw new UsageError(`agents: expected ${Object.keys(VERBS).join(', ')}, got ${verb ?? 'nothing'}`)
   },
 }
 
@@ -29,47 +46,11 @@ async function list(parameters: readonly string[], io: Io): Promise<ExitCode> {
     agent.engines.join(','),
     agent.last_seen_at === null ? 'never' : minute(agent.last_seen_at),
     agent.id,
+    agent.why ?? '',
   ])
-  const headings = ['AGENT', 'STATUS', 'POOL', 'RUNNING', 'ENGINES', 'LAST SEEN', 'ID']
+  const headings = ['AGENT', 'STATUS', 'POOL', 'RUNNING', 'ENGINES', 'LAST SEEN', 'ID', 'WHY']
   if (values.json) io.out(`${JSON.stringify(agents)}\n`)
   else
     io.out(renderTable(headings, rows, 'no agent has joined; `dalston agents token` makes a token for one'))
   return EXIT.ok
-}
-
-async function token(parameters: readonly string[], io: Io): Promise<ExitCode> {
-  const { values, positionals } = parseParameters(parameters, {
-    ...SERVER_OPTIONS,
-    ...JSON_OPTION,
-    pool: { type: 'string' },
-    'expires-in': { type: 'string' },
-  })
-  exactly(positionals)
-  const seconds = wholeNumber('--expires-in', values['expires-in'], { min: 60, max: 365 * 86_400 })
-  const pool = values.pool === undefined ? undefined : parsePool(values.pool)
-  const client = connect(values.server, io.environment)
-  const created = await client.createJoinToken({
-    ...(pool === undefined ? {} : { pool }),
-    ...(seconds === undefined ? {} : { expires_in_seconds: seconds }),
-  })
-  if (values.json) {
-    io.out(`${JSON.stringify({ ...created, server: client.server })}\n`)
-    return EXIT.ok
-  }
-  io.out(`npx dalston agent --server ${client.server} --token ${created.token}\n`)
-  io.err(
-    `joins pool ${created.pool}, as many agents as you like, until ${minute(created.expires_at)}; run it in a copy of this project after \`npm ci\`\n`,
-  )
-  if (/\/\/(127\.|localhost|\[::1\])/.test(client.server)) {
-    io.err(
-      '127.0.0.1 is this machine only: on others put its name there, with the server started by `serve --host 0.0.0.0`\n',
-    )
-  }
-  return EXIT.ok
-}
-
-function parsePool(text: string): Pool {
-  const result = Pool.safeParse(text)
-  if (result.success) return result.data
-  throw new UsageError(`--pool: ${result.error.issues[0]?.message}, got ${text}`)
 }

@@ -3,28 +3,35 @@ import { JobStatus, type JobSummary, type JobView } from '#protocol/job.ts'
 import { EXIT, type ExitCode, UsageError } from './exit-codes.ts'
 import { exitCodeOfEnding, followJob } from './follow-job.ts'
 import type { Command, Io } from './io.ts'
+import { rerun } from './job-rerun.ts'
+import { trace } from './job-trace.ts'
 import { letGo } from './let-go.ts'
 import { choice, exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS, wholeNumber } from './parameters.ts'
 import { progressView } from './progress-view.ts'
-import { stageName } from './render-bars.ts'
+import { etaText, stageName } from './render-bars.ts'
 import { embeddedNote, warningLines } from './render-end.ts'
 import { minute, renderTable } from './render-table.ts'
 import { connect } from './target.ts'
 import { duration } from './text.ts'
 
 export const command: Command = {
-  summary: 'list, show, follow and cancel jobs',
+  summary: 'list, show, follow, cancel, rerun and trace jobs',
   usage: `usage: dalston jobs ls [--status STATUS] [--limit N] [--json]
        dalston jobs get ID [-f txt|json|srt|vtt] [--json]
        dalston jobs follow ID [-f txt|json|srt|vtt] [--timeout SECONDS] [--json]
        dalston jobs cancel ID [--json]
-All take --server URL. \`get -f\` prints the finished transcript; \`follow\` shows progress and prints it at the end.`,
+       dalston jobs rerun ID --from STAGE [flags of transcribe] [--json]
+       dalston jobs trace ID [--json]
+All take --server URL. \`get -f\` prints the finished transcript; \`follow\` shows progress and prints it at the end.
+\`rerun\` begins at a stage and takes over what lies before it; \`trace\` tells where the time went.`,
   run([verb, ...parameters], io) {
     if (verb === 'ls') return list(parameters, io)
     if (verb === 'get') return get(parameters, io)
     if (verb === 'follow') return follow(parameters, io)
     if (verb === 'cancel') return cancel(parameters, io)
-    throw new UsageError(`jobs: expected ls, get, follow or cancel, got ${verb ?? 'nothing'}`)
+    if (verb === 'rerun') return rerun(parameters, io)
+    if (verb === 'trace') return trace(parameters, io)
+    throw new UsageError(`jobs: expected ls, get, follow, cancel, rerun or trace, got ${verb ?? 'nothing'}`)
   },
 }
 
@@ -82,6 +89,7 @@ function describe(job: JobView): string {
     ['name', job.name ?? ''],
     ['status', `${job.status}${job.status === 'running' ? ` ${job.progress.overall} %` : ''}`],
     ['created', minute(job.created_at)],
+    ['left', etaText(job.progress.eta) ?? ''],
     ['audio', job.audio_duration_seconds === null ? '' : duration(job.audio_duration_seconds)],
     ['waits', job.why ?? ''],
     ['priority', job.priority === 'normal' ? '' : job.priority],

@@ -1,5 +1,5 @@
 import type { LiveJob } from '#protocol/events.ts'
-import type { JobView, StageView } from '#protocol/job.ts'
+import type { Eta, JobView, StageView } from '#protocol/job.ts'
 import { cut, cutStart, duration, pad, printable } from './text.ts'
 
 /** A live job as lines of a terminal: a bar a stage, and the newest text. Pure: a job and a width in, lines out. */
@@ -8,12 +8,14 @@ export function renderBars(label: string, live: LiveJob, columns: number): strin
   const names = job.stages.map(stageName)
   const nameColumns = Math.max(0, ...names.map((name) => name.length))
   const length = job.audio_duration_seconds === null ? '' : ` (${duration(job.audio_duration_seconds)})`
+  const eta = etaText(job.progress.eta)
+  const left = eta === null ? '' : `  ${eta}`
   const stages = job.stages.map(
     (stage, index) => `  ${pad(names[index] ?? '', nameColumns)}  ${stageLine(stage)}`,
   )
   const why = ownReason(job)
   const text = partial === null ? [] : [`  ${cutStart(printable(partial.text), columns - 3)}`]
-  return [`${label}${length}`, ...stages, ...(why === null ? [] : [`  ${why}`]), ...text].map((line) =>
+  return [`${label}${length}${left}`, ...stages, ...(why === null ? [] : [`  ${why}`]), ...text].map((line) =>
     cut(printable(line), columns - 1),
   )
 }
@@ -25,6 +27,13 @@ export function renderCompact(label: string, { job }: LiveJob, columns: number):
     printable(`${bar(job.progress.overall)} ${percent(job.progress.overall)}  ${label}  ${stage}`),
     columns - 1,
   )
+}
+
+/** `about 40 s left`; a guess until these engines were measured says so. */
+export function etaText(eta: Eta | null): string | null {
+  if (eta === null) return null
+  const left = `about ${duration(eta.remaining_seconds)} left`
+  return eta.source === 'measured' ? left : `${left} (a guess)`
 }
 
 /** `transcribe`, and `transcribe 1` where it is split by channel. */

@@ -1,16 +1,19 @@
 import type { z } from 'zod'
 import {
   AgentList,
-  type AgentView,
+  AgentView,
   CreatedJob,
   CreatedJoinToken,
   type CreateJoinToken,
+  type DrainAgent,
   EngineList,
   type EngineView,
   type ExportFormat,
   Health,
   JobDocument,
   JobList,
+  JoinTokenList,
+  type JoinTokenView,
   ModelList,
   type ModelView,
   SignInLink,
@@ -18,6 +21,8 @@ import {
 import { foldEvent, type LiveJob } from '#protocol/events.ts'
 import type { UploadId } from '#protocol/ids.ts'
 import { type JobStatus, type JobSummary, JobView } from '#protocol/job.ts'
+import type { Stage } from '#protocol/stage.ts'
+import { JobTrace } from '#protocol/trace.ts'
 import { type EventsOptions, type StreamedEvent, streamEvents } from './events.ts'
 import { Connection, type ConnectionOptions, parseJson, refusal } from './http.ts'
 import { formFields, type SubmitFields } from './submit-fields.ts'
@@ -96,6 +101,17 @@ export class Dalston {
     return this.#connection.json(JobView, `${jobPath(id)}/cancel`, { method: 'POST' })
   }
 
+  /** A new job of the same recording that begins at a stage; `fields` are what should be otherwise than before. */
+  rerun(id: string, fromStage: Stage, fields: SubmitFields = {}): Promise<CreatedJob> {
+    const body = jsonBody({ from_stage: fromStage, ...fields })
+    return this.#connection.json(CreatedJob, `${jobPath(id)}/rerun`, body)
+  }
+
+  /** Where the job spent its time, attempt by attempt. */
+  trace(id: string): Promise<JobTrace> {
+    return this.#connection.json(JobTrace, `${jobPath(id)}/trace`)
+  }
+
   async delete(id: string): Promise<void> {
     await this.#connection.send(jobPath(id), { method: 'DELETE', repeatable: true })
   }
@@ -123,12 +139,49 @@ export class Dalston {
     return (await this.#connection.json(EngineList, '/v1/engines')).engines
   }
 
+  /** One engine on every agent that hosts it. */
+  async engine(id: string): Promise<readonly EngineView[]> {
+    return (await this.#connection.json(EngineList, `/v1/engines/${encodeURIComponent(id)}`)).engines
+  }
+
   async models(): Promise<readonly ModelView[]> {
     return (await this.#connection.json(ModelList, '/v1/models')).models
   }
 
   async agents(): Promise<readonly AgentView[]> {
     return (await this.#connection.json(AgentList, '/v1/agents')).agents
+  }
+
+  agent(id: string): Promise<AgentView> {
+    return this.#connection.json(AgentView, agentPath(id))
+  }
+
+  /** No more tasks for it; with `leave` it also finishes what it runs and ends. */
+  drainAgent(id: string, request: z.input<typeof DrainAgent> = {}): Promise<AgentView> {
+    return this.#connection.json(AgentView, `${agentPath(id)}/drain`, {
+      ...jsonBody(request),
+      repeatable: true,
+    })
+  }
+
+  undrainAgent(id: string): Promise<AgentView> {
+    return this.#connection.json(AgentView, `${agentPath(id)}/undrain`, { ...jsonBody({}), repeatable: true })
+  }
+
+  /** Revokes its credential and cuts its connection; what it runs goes to others. */
+  async removeAgent(id: string): Promise<void> {
+    await this.#connection.send(agentPath(id), { method: 'DELETE', repeatable: true })
+  }
+
+  /** Newest first, without the secrets. */
+  async joinTokens(): Promise<readonly JoinTokenView[]> {
+    return (await this.#connection.json(JoinTokenList, '/v1/agents/tokens')).tokens
+  }
+
+  /** Nobody joins with it any more; who did, stays. */
+  async revokeJoinToken(id: string): Promise<void> {
+    const path = `/v1/agents/tokens/${encodeURIComponent(id)}`
+    await this.#connection.send(path, { method: 'DELETE', repeatable: true })
   }
 
   /** A token with which agents join. */
@@ -154,6 +207,10 @@ export class Dalston {
 
 function jobPath(id: string): string {
   return `${TRANSCRIPTIONS}/${encodeURIComponent(id)}`
+}
+
+function agentPath(id: string): string {
+  return `/v1/agents/${encodeURIComponent(id)}`
 }
 
 function jsonBody(value: unknown) {

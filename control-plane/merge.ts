@@ -37,7 +37,7 @@ export class Merge extends WorkerEntrypoint<Bindings> {
         size_bytes: writer.sizeBytes,
         content_type: CONTENT_TYPE,
       }
-      const metrics = { transfer_ms: 0, load_ms: 0, run_ms: Date.now() - startedMs }
+      const metrics = { transfer_ms: 0, swap_ms: 0, load_ms: 0, run_ms: Date.now() - startedMs }
       return { status: 'completed', artifacts: [artifact], summary, metrics }
     } catch (cause) {
       logError('merge.failed', cause, { task_id: order.taskId })

@@ -3,6 +3,7 @@ import { type Bindings, parseBindings } from './env.ts'
 import { consoleRoutes } from './http/console/routes.ts'
 import { answerApi } from './http/router.ts'
 
+export { Copy } from './copy.ts'
 export { Merge } from './merge.ts'
 export { Job } from './objects/job.ts'
 export { Registry } from './objects/registry.ts'

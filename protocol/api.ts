@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AnnouncedEngine } from './engine.ts'
-import { AgentId, JobId, ModelId, Pool, UploadId } from './ids.ts'
+import { AgentId, JobId, JoinTokenId, ModelId, Pool, UploadId } from './ids.ts'
 import { JobStatus, JobSummary, JobView } from './job.ts'
 import { CatalogModel } from './model.ts'
 import { Stage } from './stage.ts'
@@ -72,6 +72,8 @@ export const EngineView = AnnouncedEngine.extend({
   agent_id: AgentId,
   agent_name: z.string(),
   status: EngineStatus,
+  /** Why it gets no task now, in words; null when it is ready. */
+  why: z.string().nullable(),
   running_tasks: z.int().min(0),
   active_sessions: z.int().min(0),
   queued_tasks: z.int().min(0),
@@ -92,6 +94,8 @@ export const AgentView = z.strictObject({
   name: z.string(),
   pool: Pool,
   status: z.enum(['online', 'suspect', 'draining', 'offline']),
+  /** Why it is not online, in words; null when it is. */
+  why: z.string().nullable(),
   version: z.string().nullable(),
   platform: z.string().nullable(),
   slots: z.int().min(0),
@@ -103,6 +107,13 @@ export const AgentView = z.strictObject({
 export type AgentView = z.infer<typeof AgentView>
 export const AgentList = z.strictObject({ agents: z.array(AgentView) })
 
+/** `POST /v1/agents/{id}/drain`: no more tasks for it; with `leave` it also finishes what it runs and ends. */
+export const DrainAgent = z.strictObject({
+  reason: z.string().trim().min(1).max(200).default('no reason given'),
+  leave: z.boolean().default(false),
+})
+export type DrainAgent = z.infer<typeof DrainAgent>
+
 /** `POST /v1/agents/tokens` */
 export const CreateJoinToken = z.strictObject({
   pool: Pool.optional(),
@@ -113,16 +124,37 @@ export const CreateJoinToken = z.strictObject({
     .default(86_400),
 })
 export const CreatedJoinToken = z.strictObject({
+  id: JoinTokenId,
+  /** Shown once. */
   token: z.string(),
   pool: Pool,
   expires_at: z.iso.datetime(),
 })
 export type CreatedJoinToken = z.infer<typeof CreatedJoinToken>
 
+/** `GET /v1/agents/tokens`: everything but the secret. */
+export const JoinTokenView = z.strictObject({
+  id: JoinTokenId,
+  /** Both empty for tokens that were made before they were kept. */
+  prefix: z.string(),
+  last_four: z.string(),
+  pool: Pool,
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+  /** How many agents joined with it. */
+  used_count: z.int().min(0),
+  revoked_at: z.iso.datetime().nullable(),
+})
+export type JoinTokenView = z.infer<typeof JoinTokenView>
+export const JoinTokenList = z.strictObject({ tokens: z.array(JoinTokenView) })
+
 /** `POST /agent/v1/join`, with the join token as bearer. */
 export const JoinRequest = z.strictObject({ name: z.string().min(1).max(100) })
 export const Joined = z.strictObject({ agent_id: AgentId, pool: Pool, credential: z.string() })
 export type Joined = z.infer<typeof Joined>
+
+/** `POST /agent/v1/credential`: a new credential. The one that asked is good until this one is used, or for a day. */
+export const RotatedCredential = z.strictObject({ agent_id: AgentId, credential: z.string() })
 
 export const Health = z.strictObject({
   status: z.enum(['healthy', 'unhealthy']),

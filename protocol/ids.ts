@@ -28,6 +28,12 @@ export const UploadId = z
   .brand('UploadId')
 export type UploadId = z.infer<typeof UploadId>
 
+export const JoinTokenId = z
+  .string()
+  .regex(new RegExp(`^token_${ulid}$`), 'expected the id of a join token')
+  .brand('JoinTokenId')
+export type JoinTokenId = z.infer<typeof JoinTokenId>
+
 const slug = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 export const EngineId = z.string().regex(slug, 'expected an engine id such as ctc').brand('EngineId')
@@ -57,7 +63,7 @@ const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
  * `randomBytes` are at least 16 bytes from a cryptographic source.
  */
 export function newId(
-  prefix: 'job' | 'agent' | 'upload' | 'session',
+  prefix: 'job' | 'agent' | 'token' | 'upload' | 'session',
   nowMs: number,
   randomBytes: Uint8Array,
 ): string {

@@ -121,6 +121,8 @@ export const JobView = z.strictObject({
   error: JobError.nullable(),
   pipeline_warnings: z.array(PipelineWarning),
   result: ResultView.nullable(),
+  /** The job whose finished stages were taken over. */
+  rerun_of: JobId.nullable(),
 })
 export type JobView = z.infer<typeof JobView>
 

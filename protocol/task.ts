@@ -67,6 +67,8 @@ export type TaskParameters = z.infer<typeof TaskParameters>
 /** Where an attempt spent its time. */
 export const TaskMetrics = z.strictObject({
   transfer_ms: z.int().min(0),
+  /** Dropping another model to make room. */
+  swap_ms: z.int().min(0).default(0),
   load_ms: z.int().min(0),
   run_ms: z.int().min(0),
 })

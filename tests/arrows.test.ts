@@ -29,6 +29,7 @@ const ARROWS: Readonly<Record<string, Rule>> = {
   'control-plane/objects': {
     may: [
       'control-plane/core',
+      'control-plane/catalog.ts',
       'control-plane/store',
       'protocol',
       'cloudflare:workers',

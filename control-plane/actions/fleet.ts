@@ -1,18 +1,14 @@
+import type { Gauges } from '#core/registry/gauges.ts'
 import { ackOf } from '#core/registry/tasks.ts'
-import type { AgentView, EngineView, Health, ModelView } from '#protocol/api.ts'
+import type { EngineView, Health, ModelView } from '#protocol/api.ts'
 import { jobIdOf, Pool, type TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
-import type { AgentRow, JoinTokenRow } from '#store/agents.ts'
+import { type AgentRow, isRevoked } from '#store/agents.ts'
 import { countByStatus, poolOfJob } from '#store/jobs.ts'
 import { catalog } from '../catalog.ts'
 import type { Bindings } from '../env.ts'
-import type { Gauges } from '../objects/registry.ts'
+import { ProblemError } from '../problem-error.ts'
 import type { Caller } from './caller.ts'
-
-/** An agent as its credential tells. */
-export type AgentIdentity = AgentRow
-/** Where a join token lets an agent in. */
-export type Invitation = JoinTokenRow
 
 export const VERSION = '0.1.0'
 
@@ -21,8 +17,14 @@ export async function listEngines(env: Bindings, caller: Caller): Promise<Engine
   return registryOf(env, caller.pool).engines()
 }
 
-export async function listAgents(env: Bindings, caller: Caller): Promise<AgentView[]> {
-  return registryOf(env, caller.pool).agents(caller.pool)
+/** One engine on every agent that hosts it. */
+export async function readEngine(env: Bindings, caller: Caller, engineId: string): Promise<EngineView[]> {
+  const engines = await listEngines(env, caller)
+  const hosts = engines.filter((engine) => engine.engine_id === engineId)
+  if (hosts.length > 0) return hosts
+  const ids = [...new Set(engines.map((engine) => engine.engine_id))].sort()
+  const known = ids.length === 0 ? 'No agent has announced one yet.' : `Expected one of: ${ids.join(', ')}.`
+  throw new ProblemError('not_found', `There is no engine "${engineId.slice(0, 100)}". ${known}`)
 }
 
 export async function listModels(
@@ -46,13 +48,24 @@ export async function listModels(
     })
 }
 
-/** An agent's socket. The registry trusts these two headers, so they are set here and nowhere else. */
-export async function connectAgent(env: Bindings, agent: AgentRow, request: Request): Promise<Response> {
+/**
+ * An agent's socket; null for an agent that was revoked while it came in: whoever cut its sockets may have missed this one.
+ * The registry trusts these two headers, so they are set here and nowhere else.
+ */
+export async function connectAgent(
+  env: Bindings,
+  agent: AgentRow,
+  request: Request,
+): Promise<Response | null> {
   const headers = new Headers(request.headers)
   headers.delete('authorization')
   headers.set('x-dalston-agent-id', agent.id)
   headers.set('x-dalston-agent-name', encodeURIComponent(agent.name))
-  return registryOf(env, agent.pool).fetch(new Request(request, { headers }))
+  const registry = registryOf(env, agent.pool)
+  const response = await registry.fetch(new Request(request, { headers }))
+  if (!(await isRevoked(env.DB, agent.id))) return response
+  await registry.revoke(agent.id)
+  return null
 }
 
 export async function acceptResult(

@@ -1,5 +1,5 @@
 import type { JobParameters } from '#core/parameters.ts'
-import type { Pipeline } from '#core/pipeline.ts'
+import type { Kept, Pipeline } from '#core/pipeline.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { ModelId, type Pool } from '#protocol/ids.ts'
 import type { Settings } from '#protocol/settings.ts'
@@ -34,8 +34,13 @@ export function parametersOf(fields: CreateJobFields, settings: Settings): JobPa
 }
 
 /** The engines of every stage; null: the job may wait for them. Refuses what cannot run now and may not wait. */
-export async function choose(env: Bindings, parameters: JobParameters, pool: Pool): Promise<Pipeline | null> {
-  const choice = await env.REGISTRY.getByName(`pool:${pool}`).select(parameters)
+export async function choose(
+  env: Bindings,
+  parameters: JobParameters,
+  pool: Pool,
+  kept: Kept | null = null,
+): Promise<Pipeline | null> {
+  const choice = await env.REGISTRY.getByName(`pool:${pool}`).select(parameters, kept)
   if (choice.ok) return choice.pipeline
   const { requirements, runningEngines, catalogAlternatives } = choice.error
   const { stage, model_id } = requirements
@@ -45,13 +50,48 @@ export async function choose(env: Bindings, parameters: JobParameters, pool: Poo
     const detail = `There is no model "${model_id}": neither in the catalog (${known}) nor on any agent. Name one of them, or auto.`
     throw new ProblemError('model_not_found', detail)
   }
-  if (parameters.unavailable.behavior === 'wait') return null
+  if (parameters.unavailable.behavior === 'wait' && kept === null) return null
   throw new ProblemError('no_capable_engine', sentenceOf(choice.error), {
     stage,
     requirements,
     running_engines: [...runningEngines],
     catalog_alternatives: [...catalogAlternatives],
   })
+}
+
+/** An earlier job's parameters with what a rerun wants otherwise. */
+export function overridden(
+  base: JobParameters,
+  fields: CreateJobFields,
+  given: ReadonlySet<string>,
+  settings: Settings,
+): JobParameters {
+  const asked = parametersOf(fields, settings)
+  const has = (...names: (keyof CreateJobFields)[]) => names.some((name) => given.has(name))
+  const pick = <Name extends keyof JobParameters>(name: Name, ...of: (keyof CreateJobFields)[]) =>
+    has(...of) ? asked[name] : base[name]
+  const models = { ...base.models }
+  for (const [stage, field] of MODEL_FIELDS) {
+    if (!has(field)) continue
+    delete models[stage]
+    Object.assign(models, asked.models[stage] === undefined ? {} : { [stage]: asked.models[stage] })
+  }
+  const redaction = ['pii_detection', 'redact_pii_audio', 'pii_entity_types', 'pii_redaction_mode'] as const
+  return {
+    models,
+    enginePreference: pick('enginePreference', 'engine_preference'),
+    language: pick('language', 'language'),
+    granularity: pick('granularity', 'timestamps_granularity'),
+    speakerDetection: pick('speakerDetection', 'speaker_detection'),
+    speakers: pick('speakers', 'num_speakers', 'min_speakers', 'max_speakers'),
+    enrichment: ENRICHMENTS.filter((stage) => (has(stage) ? fields[stage] : base.enrichment.includes(stage))),
+    piiDetection: pick('piiDetection', 'pii_detection'),
+    redactPiiAudio: pick('redactPiiAudio', 'redact_pii_audio'),
+    redaction: pick('redaction', ...redaction),
+    required: pick('required', 'pipeline'),
+    priority: pick('priority', 'priority'),
+    unavailable: pick('unavailable', 'unavailable_behavior', 'unavailable_wait_seconds'),
+  }
 }
 
 const ENRICHMENTS = ['detect_emotions', 'detect_events', 'detect_topics', 'refine'] as const

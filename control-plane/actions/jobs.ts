@@ -2,6 +2,7 @@ import { jobPrefix } from '#core/dispatch.ts'
 import type { JobList } from '#protocol/api.ts'
 import { JobId } from '#protocol/ids.ts'
 import { isTerminal, type JobStatus, type JobView } from '#protocol/job.ts'
+import type { JobTrace } from '#protocol/trace.ts'
 import type { Segment } from '#protocol/transcript.ts'
 import { deletePrefix, readMergedSegments } from '#store/artifacts.ts'
 import { buryJob, findJob, listJobs as listRows } from '#store/jobs.ts'
@@ -76,6 +77,13 @@ export async function deleteJob(env: Bindings, caller: Caller, id: JobId): Promi
   await deletePrefix(env.BUCKET, jobPrefix(id))
 }
 
+export async function traceJob(env: Bindings, caller: Caller, id: JobId): Promise<JobTrace> {
+  await statusOf(env, caller, id)
+  const trace = await env.JOB.getByName(id).trace()
+  if (trace === null) throw notFound('transcription')
+  return trace
+}
+
 /** The job's event stream; the request carries Last-Event-ID and the signal that tells when the reader has gone. */
 export async function followJob(
   env: Bindings,
@@ -89,7 +97,8 @@ export async function followJob(
   return response
 }
 
-async function statusOf(env: Bindings, caller: Caller, id: JobId): Promise<JobStatus> {
+/** Whether the job exists and is the caller's. */
+export async function statusOf(env: Bindings, caller: Caller, id: JobId): Promise<JobStatus> {
   const status = await findJob(env.DB, caller.tenantId, id)
   if (status === null) throw notFound('transcription')
   return status

@@ -1,6 +1,7 @@
 import { planTasks } from '#core/dag.ts'
 import { jobPrefix } from '#core/dispatch.ts'
-import type { JobSpec } from '#core/job/facts.ts'
+import type { JobSpec, TraceContext } from '#core/job/facts.ts'
+import { parseTraceparent } from '#core/traceparent.ts'
 import type { CreatedJob } from '#protocol/api.ts'
 import { JobId, newId } from '#protocol/ids.ts'
 import type { JobView } from '#protocol/job.ts'
@@ -20,10 +21,12 @@ import { takeUpload } from './uploads.ts'
 export class Submission {
   readonly #env: Bindings
   readonly #caller: Caller
+  readonly #trace: TraceContext
   #jobId = JobId.parse(newId('job', Date.now(), randomBytes(16)))
   #file: { readonly name: string; readonly writer: PartWriter } | null = null
 
-  constructor(env: Bindings, caller: Caller) {
+  constructor(env: Bindings, caller: Caller, trace: TraceContext) {
+    this.#trace = trace
     this.#env = env
     this.#caller = caller
   }
@@ -46,7 +49,7 @@ export class Submission {
     const parameters = parametersOf(fields, settingsOf(this.#env))
     const pool = fields.pool ?? this.#caller.pool
     const pipeline = await choose(this.#env, parameters, pool)
-    return this.#create({
+    const spec: JobSpec = {
       jobId: this.#jobId,
       tenantId: this.#caller.tenantId,
       pool,
@@ -59,7 +62,10 @@ export class Submission {
       keyId: this.#caller.keyId,
       pipeline,
       tasks: pipeline === null ? [] : planTasks(this.#jobId, parameters, pipeline, null),
-    })
+      trace: this.#trace,
+      reuse: null,
+    }
+    return createJob(this.#env, spec, this.#file !== null)
   }
 
   /** Nothing of a submit that failed stays behind. */
@@ -67,19 +73,6 @@ export class Submission {
     if (this.#file === null) return
     await this.#file.writer.abort()
     await deletePrefix(this.#env.BUCKET, jobPrefix(this.#jobId))
-  }
-
-  /**
-   * A job that cannot be found again must not run: when its row could not be written it is cancelled. One made of an
-   * upload goes on, since submitting the upload again finds it.
-   */
-  async #create(spec: JobSpec): Promise<CreatedJob> {
-    const job = this.#env.JOB.getByName(this.#jobId)
-    const view = await job.create(spec)
-    if (view !== null) return createdJob(view)
-    if (this.#file !== null) await job.tell({ type: 'cancel' })
-    const detail = 'The job could not be written to the index. Nothing is lost: submit it again.'
-    throw new ProblemError('unavailable', detail, {}, { 'retry-after': '2' })
   }
 
   async #takeAudio(
@@ -122,6 +115,31 @@ export class Submission {
     const reading = status === null ? null : await this.#env.JOB.getByName(this.#jobId).read()
     return reading?.view ?? null
   }
+}
+
+/**
+ * A job that cannot be found again must not run: when its row could not be written it is cancelled. One made of an upload
+ * goes on, since submitting the upload again finds it.
+ */
+export async function createJob(
+  env: Bindings,
+  spec: JobSpec,
+  isCancelledUnfound: boolean,
+): Promise<CreatedJob> {
+  const job = env.JOB.getByName(spec.jobId)
+  const view = await job.create(spec)
+  if (view !== null) return createdJob(view)
+  if (isCancelledUnfound) await job.tell({ type: 'cancel' })
+  const detail = 'The job could not be written to the index. Nothing is lost: submit it again.'
+  throw new ProblemError('unavailable', detail, {}, { 'retry-after': '2' })
+}
+
+/** The caller's trace goes on in the job; without one the job begins its own. */
+export function traceOf(request: Request): TraceContext {
+  const parent = parseTraceparent(request.headers.get('traceparent'))
+  if (parent !== null) return parent
+  const traceId = Array.from(randomBytes(16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return { traceId, parentSpanId: null }
 }
 
 function createdJob({ id, status, name, created_at, stages }: JobView): CreatedJob {

@@ -1,5 +1,7 @@
 import type { Catalog } from '#protocol/catalog.ts'
+import type { EngineManifest } from '#protocol/engine.ts'
 import { speaks } from '#protocol/language.ts'
+import type { CatalogModel } from '#protocol/model.ts'
 import type { Requirements } from '#protocol/task.ts'
 
 /** What could run a task that nothing runs now: engines and models of the catalog, and the command that brings them. */
@@ -13,17 +15,32 @@ const COMMAND = 'dalston agent --server URL --token TOKEN'
 
 export function alternatives(requirements: Requirements, catalog: Catalog): CatalogAlternative[] {
   return catalog.engines
-    .filter((manifest) => manifest.stages.includes(requirements.stage))
-    .filter((manifest) => !requirements.split_channels || manifest.capabilities.split_channels)
-    .filter((manifest) => !requirements.streaming || manifest.capabilities.native_streaming)
-    .filter((manifest) => requirements.engine_id === null || manifest.id === requirements.engine_id)
-    .flatMap((manifest): CatalogAlternative[] => {
-      if (!manifest.needs_model) return [{ engine_id: manifest.id, model_id: null, command: COMMAND }]
+    .filter((manifest) => couldRun(manifest, requirements))
+    .flatMap(({ id, needs_model }): CatalogAlternative[] => {
+      if (!needs_model) return [{ engine_id: id, model_id: null, command: COMMAND }]
       return catalog.models
-        .filter((model) => model.engine === manifest.id)
-        .filter((model) => requirements.model_id === null || model.id === requirements.model_id)
-        .filter((model) => requirements.language === null || speaks(model.languages, requirements.language))
-        .filter((model) => !requirements.word_timestamps || model.capabilities.word_timestamps)
-        .map((model) => ({ engine_id: manifest.id, model_id: model.id, command: COMMAND }))
+        .filter((model) => model.engine === id && model.stage === requirements.stage)
+        .filter((model) => couldServe(model, requirements))
+        .map((model) => ({ engine_id: id, model_id: model.id, command: COMMAND }))
     })
+}
+
+function couldRun(manifest: EngineManifest, requirements: Requirements): boolean {
+  const { stage, engine_id, model_id, language, word_timestamps, diarization } = requirements
+  const { capabilities, needs_model } = manifest
+  if (!manifest.stages.includes(stage) || (engine_id !== null && manifest.id !== engine_id)) return false
+  if (requirements.split_channels && !capabilities.split_channels) return false
+  if (requirements.streaming && !capabilities.native_streaming) return false
+  if (diarization && !capabilities.diarization) return false
+  // What else is asked its models answer for.
+  if (needs_model) return true
+  if (model_id !== null || (word_timestamps && !capabilities.word_timestamps)) return false
+  return language === null || speaks(capabilities.languages, language)
+}
+
+function couldServe(model: CatalogModel, requirements: Requirements): boolean {
+  const { model_id, language, word_timestamps } = requirements
+  if (model_id !== null && model.id !== model_id) return false
+  if (word_timestamps && !model.capabilities.word_timestamps) return false
+  return language === null || speaks(model.languages, language)
 }

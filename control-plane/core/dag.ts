@@ -3,6 +3,7 @@ import { ALWAYS_REQUIRED, STAGES, type Stage } from '#protocol/stage.ts'
 import type { Requirements } from '#protocol/task.ts'
 import type { JobParameters } from './parameters.ts'
 import type { ChosenStage, Pipeline } from './pipeline.ts'
+import type { Speed } from './speed.ts'
 
 /**
  * The shape of a job: which tasks it has and what each reads. Pure: the chosen engines in, tasks out. A task depends only
@@ -21,6 +22,8 @@ export interface PlannedTask {
   readonly requirements: Requirements
   /** What selection put in front; another engine that meets the requirements may take the task. */
   readonly preferred: { readonly engineId: EngineId | null; readonly modelId: ModelId | null }
+  /** How fast the stage in front is; null when nobody measured it. */
+  readonly speed: Speed | null
   readonly required: boolean
 }
 
@@ -48,7 +51,7 @@ export function planTasks(
       .map((one) => one.id)
 
   function task(stage: Stage, channel: number | null, choice: ChosenStage): PlannedTask {
-    const { requirements, engineId, modelId } = choice
+    const { requirements, engineId, modelId, speed } = choice
     return {
       id: taskId(jobId, stage, channel),
       stage,
@@ -56,6 +59,7 @@ export function planTasks(
       dependsOn: [],
       requirements,
       preferred: { engineId, modelId },
+      speed,
       required: parameters.required[stage] ?? ALWAYS_REQUIRED.has(stage),
     }
   }
@@ -111,6 +115,7 @@ function mergeTask(jobId: JobId, tasks: readonly PlannedTask[]): PlannedTask {
       streaming: false,
     },
     preferred: { engineId: null, modelId: null },
+    speed: null,
     required: true,
   }
 }

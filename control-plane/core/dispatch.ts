@@ -1,7 +1,7 @@
 import {
   type AgentId,
   type EngineId,
-  type JobId,
+  JobId,
   jobIdOf,
   type ModelId,
   type Pool,
@@ -11,6 +11,7 @@ import {
 import type { Priority } from '#protocol/job.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, Requirements, TaskParameters } from '#protocol/task.ts'
+import type { Speed } from './speed.ts'
 
 /** A task as the Job hands it to the Registry: all that is needed to choose an agent and to grant it. */
 export interface Dispatch {
@@ -45,6 +46,8 @@ export interface Runner {
   readonly embeddedModel: boolean
   /** Why this agent and no other; null where there was no choice. */
   readonly why: string | null
+  /** How fast that engine has run this stage there; null when nobody measured it. */
+  readonly speed: Speed | null
 }
 
 export interface Owner {
@@ -56,6 +59,11 @@ export interface Owner {
 export function outputPrefix(taskId: TaskId, fence: number): string {
   const jobId = jobIdOf(taskId)
   return `${jobPrefix(jobId)}${taskId.slice(jobId.length + 1)}/f${fence}/`
+}
+
+/** The job that an object belongs to. */
+export function jobIdOfKey(key: string): JobId {
+  return JobId.parse(key.split('/')[1])
 }
 
 /** Everything that belongs to one job lies under this prefix. */

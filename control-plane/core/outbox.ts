@@ -24,7 +24,7 @@ export function post<Effect>(
   nowMs: number,
 ): Outbox<Effect> {
   if (outbox.has(id)) return outbox
-  return new Map(outbox).set(id, { id, effect, tries: 1, dueMs: nowMs + FIRST_RETRY_MS })
+  return new Map(outbox).set(id, firstTry(id, effect, nowMs))
 }
 
 /** The outbox without an effect that was answered. */
@@ -44,10 +44,20 @@ export function takeDue<Effect>(
   if (due.length === 0) return { outbox, due }
   const next = new Map(outbox)
   for (const outstanding of due) {
-    const waitMs = Math.min(FIRST_RETRY_MS * 2 ** outstanding.tries, LAST_RETRY_MS)
-    next.set(outstanding.id, { ...outstanding, tries: outstanding.tries + 1, dueMs: nowMs + waitMs })
+    next.set(outstanding.id, triedAgain(outstanding, nowMs))
   }
   return { outbox: next, due }
+}
+
+/** An effect that is performed for the first time now. */
+export function firstTry<Effect>(id: string, effect: Effect, nowMs: number): Outstanding<Effect> {
+  return { id, effect, tries: 1, dueMs: nowMs + FIRST_RETRY_MS }
+}
+
+/** The same effect, performed once more now. */
+export function triedAgain<Effect>(outstanding: Outstanding<Effect>, nowMs: number): Outstanding<Effect> {
+  const waitMs = Math.min(FIRST_RETRY_MS * 2 ** outstanding.tries, LAST_RETRY_MS)
+  return { ...outstanding, tries: outstanding.tries + 1, dueMs: nowMs + waitMs }
 }
 
 /** The outbox as it was saved, after an eviction: nobody knows what was answered since, so everything is due at once. */

@@ -1,9 +1,10 @@
 import type { Catalog } from '#protocol/catalog.ts'
 import type { EngineId, ModelId } from '#protocol/ids.ts'
-import { ALWAYS_REQUIRED, type Stage } from '#protocol/stage.ts'
+import { ALWAYS_REQUIRED, STAGES, type Stage } from '#protocol/stage.ts'
 import type { Requirements } from '#protocol/task.ts'
 import { asksRedaction, type JobParameters } from './parameters.ts'
-import { type NoCapableEngine, type RunningEngine, type Selection, select, type Wishes } from './select.ts'
+import { type NoCapableEngine, type RunningEngine, type Selection, select } from './select.ts'
+import type { Speed } from './speed.ts'
 
 /**
  * Which engine each stage of a job gets, and so which stages there are: native word times need no align, native
@@ -21,6 +22,7 @@ export interface ChosenStage {
   readonly requirements: Requirements
   /** The model in front; a stage that must keep to it has it in its requirements. */
   readonly modelId: ModelId | null
+  readonly speed: Speed | null
 }
 
 export interface SkippedStage {
@@ -45,10 +47,11 @@ export function choosePipeline(
   parameters: JobParameters,
   running: readonly RunningEngine[],
   catalog: Catalog,
-  rtf: Wishes['rtf'] = () => null,
+  options: { readonly speedOf?: SpeedOf; readonly kept?: Kept | null } = {},
 ): PipelineChoice {
   try {
-    return { ok: true, pipeline: choose(parameters, { running, catalog, rtf }) }
+    const { speedOf = () => null, kept = null } = options
+    return { ok: true, pipeline: choose(parameters, { running, catalog, speedOf, kept }) }
   } catch (cause) {
     if (cause instanceof Unavailable) return { ok: false, error: cause.error }
     throw cause
@@ -58,21 +61,37 @@ export function choosePipeline(
 interface Offer {
   readonly running: readonly RunningEngine[]
   readonly catalog: Catalog
-  readonly rtf: Wishes['rtf']
+  readonly speedOf: SpeedOf
+  readonly kept: Kept | null
 }
+
+/** What a rerun has done already: these stages need no engine, and stay what they were. */
+export interface Kept {
+  readonly fromStage: Stage
+  readonly stages: readonly Stage[]
+  readonly pipeline: Pipeline | null
+}
+
+/** How fast an engine runs a stage with a model, as far as it was measured. */
+export type SpeedOf = (stage: Stage, engineId: EngineId, modelId: ModelId | null) => Speed | null
 
 function choose(parameters: JobParameters, offer: Offer): Pipeline {
   const stages: ChosenStage[] = []
   const skipped: SkippedStage[] = []
   const add = (stage: Stage) => {
+    const known = keptStage(offer, stage)
+    if (known !== null) {
+      stages.push(known)
+      return
+    }
     const requirements = requirementsOf(stage, parameters)
     const found = selectFor(requirements, parameters, offer)
-    if (found.ok) stages.push(chosen(requirements, found))
+    if (found.ok) stages.push(chosen(requirements, found, offer))
     else if (!mayBeSkipped(stage, parameters)) throw new Unavailable(found.error)
     else skipped.push({ stage, reason: reasonOf(found.error) })
   }
   add('prepare')
-  const transcribe = chooseTranscriber(parameters, offer)
+  const transcribe = keptStage(offer, 'transcribe') ?? chooseTranscriber(parameters, offer)
   stages.push(transcribe)
   const { word_timestamps, diarization } = transcribe.requirements
   if (parameters.granularity === 'word' && !word_timestamps) add('align')
@@ -82,6 +101,13 @@ function choose(parameters: JobParameters, offer: Offer): Pipeline {
   if (parameters.redactPiiAudio) add('audio_redact')
   if (parameters.enrichment.includes('refine')) add('refine')
   return { stages, skipped }
+}
+
+/** A stage that a rerun takes over. Whatever comes after the stage that it begins with is chosen anew. */
+function keptStage({ kept }: Offer, stage: Stage): ChosenStage | null {
+  if (kept === null || !kept.stages.includes(stage)) return null
+  if (STAGES.indexOf(stage) >= STAGES.indexOf(kept.fromStage)) return null
+  return kept.pipeline?.stages.find(({ requirements }) => requirements.stage === stage) ?? null
 }
 
 /** What the transcriber brings of itself becomes a requirement: the shape relies on it, whoever runs the task. */
@@ -103,23 +129,28 @@ function chooseTranscriber(parameters: JobParameters, offer: Offer): ChosenStage
     word_timestamps: parameters.granularity === 'word' && word_timestamps,
     diarization: parameters.speakerDetection === 'diarize' && !isModular && diarization,
   }
-  return chosen(requirements, found)
+  return chosen(requirements, found, offer)
 }
 
 function selectFor(requirements: Requirements, parameters: JobParameters, offer: Offer): Selection {
-  const { running, catalog, rtf } = offer
+  const { running, catalog, speedOf } = offer
   const transcribes = requirements.stage === 'transcribe'
   return select(requirements, running, catalog, {
     wordTimestamps: transcribes && parameters.granularity === 'word',
     diarization: transcribes && parameters.speakerDetection === 'diarize',
     modular: parameters.enginePreference === 'modular',
-    rtf,
+    rtf: (engineId, modelId) => speedOf(requirements.stage, engineId, modelId)?.rtf ?? null,
   })
 }
 
-function chosen(requirements: Requirements, found: Extract<Selection, { ok: true }>): ChosenStage {
-  const { engine, model } = found.choice
-  return { engineId: engine.manifest.id, requirements, modelId: model?.id ?? null }
+function chosen(
+  requirements: Requirements,
+  { choice }: Extract<Selection, { ok: true }>,
+  { speedOf }: Offer,
+): ChosenStage {
+  const engineId = choice.engine.manifest.id
+  const modelId = choice.model?.id ?? null
+  return { engineId, requirements, modelId, speed: speedOf(requirements.stage, engineId, modelId) }
 }
 
 const READS_LANGUAGE: ReadonlySet<Stage> = new Set([

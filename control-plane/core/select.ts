@@ -1,6 +1,6 @@
 import type { Catalog } from '#protocol/catalog.ts'
 import type { AnnouncedEngine, AnnouncedModel } from '#protocol/engine.ts'
-import type { ModelId } from '#protocol/ids.ts'
+import type { EngineId, ModelId } from '#protocol/ids.ts'
 import { speaks } from '#protocol/language.ts'
 import type { EngineReason } from '#protocol/problem.ts'
 import type { Requirements } from '#protocol/task.ts'
@@ -29,7 +29,7 @@ export interface Wishes {
   /** A stage each: an engine that covers several ranks last. */
   readonly modular: boolean
   /** Seconds of work for a second of audio, as measured; null where nobody measured. */
-  readonly rtf: (engineId: string, modelId: ModelId | null) => number | null
+  readonly rtf: (engineId: EngineId, modelId: ModelId | null) => number | null
 }
 
 export const NO_WISHES: Wishes = {
@@ -67,7 +67,7 @@ export function select(
   let best: Choice | null = null
   for (const { agentId, engine } of running) {
     let reason = null
-    for (const model of candidates(engine)) {
+    for (const model of candidates(engine, requirements)) {
       const problem = problemOf(requirements, engine, model)
       if (problem !== null) reason = problem
       else {
@@ -88,7 +88,7 @@ export function select(
 export function fits(requirements: Requirements, engine: AnnouncedEngine): Fit {
   let best: Choice | null = null
   let reason = ''
-  for (const model of candidates(engine)) {
+  for (const model of candidates(engine, requirements)) {
     const problem = problemOf(requirements, engine, model)
     const choice = { agentId: '', engine, model }
     if (problem !== null) reason = problem
@@ -97,9 +97,17 @@ export function fits(requirements: Requirements, engine: AnnouncedEngine): Fit {
   return best === null ? { fits: false, reason } : { fits: true, model: best.model }
 }
 
-/** Null stands for the engine itself: without weights it answers for what else its models answer for. */
-function candidates(engine: AnnouncedEngine): readonly (AnnouncedModel | null)[] {
-  return engine.manifest.needs_model && engine.models.length > 0 ? engine.models : [null]
+/**
+ * Null stands for the engine itself: without weights it answers for what else its models answer for. Of a model that is
+ * asked for by name the reason counts, should it not do, and no other model's.
+ */
+function candidates(
+  { manifest, models }: AnnouncedEngine,
+  { model_id }: Requirements,
+): readonly (AnnouncedModel | null)[] {
+  if (!manifest.needs_model || models.length === 0) return [null]
+  const named = models.filter(({ id }) => id === model_id)
+  return named.length > 0 ? named : models
 }
 
 function problemOf(

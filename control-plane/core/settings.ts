@@ -22,6 +22,8 @@ export interface CoreSettings {
   readonly runLimitUnknownMs: number
   readonly jobLimitMs: number
   readonly agingMs: number
+  /** Where traces go; null: nowhere. */
+  readonly otlpEndpoint: string | null
 }
 
 export function coreSettings(settings: Settings): CoreSettings {
@@ -44,6 +46,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     runLimitUnknownMs: ms(settings.run_limit_unknown_seconds),
     jobLimitMs: ms(settings.job_limit_seconds),
     agingMs: ms(settings.aging_seconds),
+    otlpEndpoint: settings.otlp_endpoint,
   }
 }
 

@@ -1,7 +1,8 @@
 import { type TokenClaims, verifyTaskToken } from '../access/task-token.ts'
-import { agentOfCredential, callerOfKey, invitationOf } from '../actions/access.ts'
+import { callerOfKey } from '../actions/access.ts'
+import { type AgentIdentity, agentOfCredential } from '../actions/agent-credentials.ts'
 import type { Caller } from '../actions/caller.ts'
-import type { AgentIdentity, Invitation } from '../actions/fleet.ts'
+import { type Invitation, invitationOf } from '../actions/join-tokens.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 
@@ -18,21 +19,27 @@ export async function requireKey(request: Request, env: Bindings): Promise<Calle
 
 export async function requireInvitation(request: Request, env: Bindings): Promise<Invitation> {
   const token = bearer(request)
-  const invitation = token === null ? null : await invitationOf(env, token)
-  if (invitation === null) {
-    throw unauthorized(
-      'Expected a join token (dj_…) that is valid now. Get a new one with `dalston agents token`.',
-    )
-  }
-  return invitation
+  const invited = token === null ? null : await invitationOf(env, token)
+  if (invited?.ok) return invited.invitation
+  throw invitationOver(invited?.why ?? null)
+}
+
+export function invitationOver(why: string | null): ProblemError {
+  const what = why === null ? 'Expected a join token (dj_…) that is valid now.' : `This join token ${why}.`
+  return unauthorized(`${what} Get a new one with \`dalston agents token\`.`)
 }
 
 export async function requireAgent(request: Request, env: Bindings): Promise<AgentIdentity> {
   const credential = bearer(request)
   const agent = credential === null ? null : await agentOfCredential(env, credential)
-  if (agent === null)
-    throw unauthorized("Expected an agent's credential (da_…) that is valid. Join again with a join token.")
+  if (agent === null) throw credentialOver()
   return agent
+}
+
+export function credentialOver(): ProblemError {
+  return unauthorized(
+    "Expected an agent's credential (da_…) that is valid: this one is unknown, revoked or replaced. Join again with a join token.",
+  )
 }
 
 export async function requireTask(request: Request, env: Bindings): Promise<TokenClaims> {

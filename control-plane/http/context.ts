@@ -1,6 +1,7 @@
 import type { TokenClaims } from '../access/task-token.ts'
+import type { AgentIdentity } from '../actions/agent-credentials.ts'
 import type { Caller } from '../actions/caller.ts'
-import type { AgentIdentity, Invitation } from '../actions/fleet.ts'
+import type { Invitation } from '../actions/join-tokens.ts'
 import type { Bindings } from '../env.ts'
 
 /** What a handler gets. Each kind of route has exactly the credential that its table entry asks for. */

@@ -1,28 +1,21 @@
-import { CreateJoinToken } from '#protocol/api.ts'
-import { createJoinToken } from '../actions/access.ts'
 import { createSignInLink } from '../actions/console-access.ts'
-import { checkHealth, listAgents, listEngines, listModels, measure } from '../actions/fleet.ts'
-import { json, parse } from './answers.ts'
-import { drain, readJson } from './body.ts'
+import { checkHealth, listEngines, listModels, measure, readEngine } from '../actions/fleet.ts'
+import { json } from './answers.ts'
+import { drain } from './body.ts'
 import type { KeyContext, OpenContext } from './context.ts'
 import { metricsText } from './metrics.ts'
 
-/** Engines, models, agents, and how the installation does. */
+/** Engines, models, and how the installation does. */
 export async function engines({ env, caller }: KeyContext): Promise<Response> {
   return json({ engines: await listEngines(env, caller) })
 }
 
+export async function engine({ env, caller, params }: KeyContext): Promise<Response> {
+  return json({ engines: await readEngine(env, caller, params.id ?? '') })
+}
+
 export async function models({ env, caller, url }: KeyContext): Promise<Response> {
   return json({ models: await listModels(env, caller, url.searchParams.get('engine_id')) })
-}
-
-export async function agents({ env, caller }: KeyContext): Promise<Response> {
-  return json({ agents: await listAgents(env, caller) })
-}
-
-export async function joinToken({ request, env, caller }: KeyContext): Promise<Response> {
-  const wanted = parse(CreateJoinToken, await readJson(request), 'request')
-  return json(await createJoinToken(env, caller, wanted), 201)
 }
 
 export async function signInLink({ request, env, caller, url }: KeyContext): Promise<Response> {

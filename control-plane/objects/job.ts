@@ -4,20 +4,25 @@ import { eventsAfter } from '#core/job/events.ts'
 import type { JobSpec } from '#core/job/facts.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
 import { factsFrom, loadJob } from '#core/job/load.ts'
+import { otlpBody } from '#core/job/otlp.ts'
 import { jobProgress } from '#core/job/progress.ts'
-import { type JobMachineState, type JobState, type Live, NO_JOB } from '#core/job/state.ts'
+import { type JobMachineState, type JobState, type Live, NO_JOB, type TaskState } from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
-import { jobView } from '#core/job/view.ts'
+import { jobTrace } from '#core/job/trace.ts'
+import { jobView, splitCount } from '#core/job/view.ts'
+import type { Pipeline } from '#core/pipeline.ts'
 import { coreSettings } from '#core/settings.ts'
 import type { JobEvent } from '#protocol/events.ts'
-import { isTerminal, type JobView } from '#protocol/job.ts'
+import { isTerminal, type JobStatus, type JobView } from '#protocol/job.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
+import type { JobTrace } from '#protocol/trace.ts'
 import { deletePrefix } from '#store/artifacts.ts'
 import { saveIndexRow } from '#store/jobs.ts'
 import { logError } from '../access/log.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { withDeadline } from './deadline.ts'
 import { Loop } from './loop.ts'
+import { postTrace } from './post-trace.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
 import { frame, Subscribers } from './subscribers.ts'
@@ -32,6 +37,15 @@ const MERGE_LIMIT_MS = 600_000
 export interface JobReading {
   readonly view: JobView
   readonly transcriptKey: string | null
+}
+
+export interface JobSource {
+  readonly spec: JobSpec
+  readonly status: JobStatus
+  readonly pipeline: Pipeline | null
+  readonly tasks: readonly TaskState[]
+  /** Into how many channels it was split; null for none. */
+  readonly channelCount: number | null
 }
 
 /**
@@ -55,7 +69,7 @@ export class Job extends DurableObject<Bindings> {
     this.#loop.handle({ type: 'create', spec })
     await this.#loop.settled(CREATED_ROW)
     const { job, live, outbox } = this.#loop.state
-    return job === null || outbox.has(CREATED_ROW) ? null : jobView(job, live)
+    return job === null || outbox.has(CREATED_ROW) ? null : jobView(job, live, Date.now())
   }
 
   /** What the registry and the edge engine tell. Never creates a job: an unknown one answers `gone`. */
@@ -68,7 +82,20 @@ export class Job extends DurableObject<Bindings> {
     if (job === null) return null
     const merge = [...job.tasks.values()].find((task) => task.plan.stage === 'merge')
     const transcript = merge?.artifacts.find((artifact) => artifact.name === 'transcript.jsonl')
-    return { view: jobView(job, live), transcriptKey: transcript?.key ?? null }
+    return { view: jobView(job, live, Date.now()), transcriptKey: transcript?.key ?? null }
+  }
+
+  /** The timeline, told from the log. */
+  async trace(): Promise<JobTrace | null> {
+    return jobTrace(factsFrom(this.#records.read('facts')))
+  }
+
+  /** What a rerun takes over. */
+  async source(): Promise<JobSource | null> {
+    const { job } = this.#loop.state
+    if (job === null) return null
+    const { spec, status, pipeline } = job
+    return { spec, status, pipeline, tasks: [...job.tasks.values()], channelCount: splitCount(job) }
   }
 
   /** How many clients follow the job now. An open stream keeps the object awake. */
@@ -96,7 +123,7 @@ export class Job extends DurableObject<Bindings> {
       ? eventsAfter(factsFrom(this.#records.read('facts')), lastSeq).map(({ seq, event }) =>
           frame(seq, event),
         )
-      : [frame(job.seq, { type: 'snapshot', job: jobView(job, live) })]
+      : [frame(job.seq, { type: 'snapshot', job: jobView(job, live, Date.now()) })]
     if (!isTerminal(job.status)) frames.push(...liveEvents(job, live).map((event) => frame(null, event)))
     const stream = this.#subscribers.subscribe(frames, request.signal)
     if (isTerminal(job.status)) this.#subscribers.closeAll()
@@ -137,6 +164,10 @@ export class Job extends DurableObject<Bindings> {
         return null
       case 'registry.inquire':
         return this.#inquire(effect)
+      case 'registry.ended':
+        return this.#registry(effect.pool)
+          .jobEnded(effect.status, effect.durationMs)
+          .then(() => null)
       case 'artifacts.discard':
         return deletePrefix(this.env.BUCKET, effect.prefix).then(() => null)
       case 'tracked':
@@ -151,8 +182,8 @@ export class Job extends DurableObject<Bindings> {
         break
       case 'registry.enqueue': {
         const { taskId, fence } = effect.dispatch
-        const { known, why } = await this.#registry(effect.pool).enqueue(effect.dispatch)
-        this.#loop.handle({ type: 'task.placed', taskId, fence, known, why })
+        const placed = await this.#registry(effect.pool).enqueue(effect.dispatch)
+        this.#loop.handle({ type: 'task.placed', taskId, fence, ...placed })
         break
       }
       case 'registry.cancel':
@@ -166,6 +197,14 @@ export class Job extends DurableObject<Bindings> {
       }
       case 'registry.unwait':
         await this.#registry(effect.pool).unwait(effect.jobId)
+        break
+      case 'files.copy': {
+        const missingKey = await this.ctx.exports.Copy.run(effect.copies)
+        if (effect.isAwaited) this.#loop.handle({ type: 'copied', missingKey })
+        break
+      }
+      case 'trace.export':
+        await this.#exportTrace(effect)
         break
       case 'merge.run': {
         const { taskId, fence } = effect.merge
@@ -183,14 +222,24 @@ export class Job extends DurableObject<Bindings> {
     return { type: 'effect.answered', id }
   }
 
+  /** A collector that refuses the trace, or stays away too long, gets it no more: the job itself is not touched. */
+  async #exportTrace({ endpoint, untilMs }: Extract<TrackedEffect, { type: 'trace.export' }>): Promise<void> {
+    const trace = await this.trace()
+    const context = this.#loop.state.job?.spec.trace
+    if (trace === null || context === undefined || Date.now() > untilMs) return
+    const isTaken = await postTrace(endpoint, otlpBody(trace, context))
+    if (!isTaken)
+      logError('job.trace_refused', new Error('the collector refused the trace'), { job_id: trace.job_id })
+  }
+
   async #merge(order: MergeOrder): Promise<TaskOutcome> {
     return this.ctx.exports.Merge.run(order)
   }
 
   async #inquire(effect: Extract<JobEffect, { type: 'registry.inquire' }>): Promise<JobInput> {
     const { taskId, fence } = effect
-    const { known, why } = await this.#registry(effect.pool).inquire(taskId, fence)
-    return { type: 'task.placed', taskId, fence, known, why }
+    const placed = await this.#registry(effect.pool).inquire(taskId, fence)
+    return { type: 'task.placed', taskId, fence, ...placed }
   }
 
   #registry(pool: string) {
@@ -200,7 +249,7 @@ export class Job extends DurableObject<Bindings> {
 
 /** The values that are not in the log, as they are now: the last value wins. */
 function liveEvents(job: JobState, live: Live): JobEvent[] {
-  const progress = jobProgress(job, live)
+  const progress = jobProgress(job, live, Date.now())
   const events = [...live.progress].flatMap(([task_id, task]): JobEvent[] => {
     const stage = job.tasks.get(task_id)?.plan.stage
     return stage === undefined ? [] : [{ type: 'task.progress', task_id, stage, task, progress }]

@@ -2,8 +2,9 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Dispatch } from '#core/dispatch.ts'
 import type { JobReply } from '#core/job/input.ts'
 import type { JobParameters } from '#core/parameters.ts'
-import type { PipelineChoice } from '#core/pipeline.ts'
+import type { Kept, PipelineChoice } from '#core/pipeline.ts'
 import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
+import { type Gauges, gaugesOf } from '#core/registry/gauges.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
 import { type Pongs, selectFor } from '#core/registry/presence.ts'
@@ -11,12 +12,13 @@ import type { WaitingJob } from '#core/registry/state.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
 import type { RegistryContext } from '#core/registry/turn.ts'
-import { agentStatus, agentViews, engineViews, type Looking, queueDepths } from '#core/registry/views.ts'
+import { agentViews, engineViews, type Looking } from '#core/registry/views.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { coreSettings } from '#core/settings.ts'
 import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
 import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
+import type { JobStatus } from '#protocol/job.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
@@ -26,18 +28,10 @@ import { Loop } from './loop.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
 import { TokenSigner } from './token-signer.ts'
-import { inputOf } from './told.ts'
+import { endOf, inputOf } from './told.ts'
 
 /** RFC 6455 §7.4.1: the server met a condition that kept it from fulfilling the request. */
 const INTERNAL_ERROR = 1011
-
-/** Numbers for /metrics. */
-export interface Gauges {
-  readonly queues: readonly { readonly stage: string; readonly depth: number }[]
-  readonly counters: readonly { readonly name: string; readonly value: number }[]
-  readonly statuses: readonly AgentView['status'][]
-  readonly held: number
-}
 
 type ResultAnswered = Extract<RegistryInput, { type: 'result.answered' }>
 
@@ -88,8 +82,8 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   /** Which engines a job would get now, or why there are none. */
-  async select(parameters: JobParameters): Promise<PipelineChoice> {
-    return selectFor(this.#loop.state, parameters, this.#pongs, Date.now(), this.#context)
+  async select(parameters: JobParameters, kept: Kept | null = null): Promise<PipelineChoice> {
+    return selectFor(this.#loop.state, parameters, this.#pongs, Date.now(), this.#context, kept)
   }
 
   /** Puts a job on the waiting list; answers why it has to wait. */
@@ -129,13 +123,12 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   async gauges(): Promise<Gauges> {
-    const { state } = this.#loop
-    const queues = Array.from(queueDepths(state), ([stage, depth]) => ({ stage, depth }))
-    const counters = Array.from(state.counters, ([name, value]) => ({ name, value }))
-    const statuses = [...state.agents.values()].map((agent) => agentStatus(agent, this.#looking()))
-    let held = 0
-    for (const taskIds of state.held.values()) held += taskIds.size
-    return { queues, counters, statuses, held }
+    return gaugesOf(this.#loop.state, this.#looking())
+  }
+
+  /** For the metrics. */
+  async jobEnded(status: JobStatus, durationMs: number): Promise<void> {
+    this.#loop.handle({ type: 'job.ended', status, durationMs })
   }
 
   /** An agent's socket; the Worker has checked its credential and says who it is. */
@@ -262,7 +255,7 @@ export class Registry extends DurableObject<Bindings> {
       agentId,
       taskId,
       fence,
-      completed: outcome.status === 'completed',
+      ...endOf(outcome),
       answer,
     }
   }

@@ -1,5 +1,7 @@
 import type { JobInput } from '#core/job/input.ts'
 import type { TrackedEffect } from '#core/registry/effects.ts'
+import type { RegistryInput } from '#core/registry/input.ts'
+import type { TaskOutcome } from '#protocol/task.ts'
 
 /** What the registry tells a Job, as that Job's input. */
 export function inputOf(
@@ -17,4 +19,14 @@ export function inputOf(
     case 'job.selected':
       return { type: 'selected', pipeline: effect.pipeline }
   }
+}
+
+type Answered = Extract<RegistryInput, { type: 'result.answered' }>
+
+/** How a run ended, and what a completed one took; its own summary tells the length where prepare just measured it. */
+export function endOf(outcome: TaskOutcome): Pick<Answered, 'end' | 'run'> {
+  if (outcome.status !== 'completed') return { end: outcome.status, run: null }
+  const { summary, metrics } = outcome
+  const audioSeconds = summary.stage === 'prepare' ? summary.duration_seconds : null
+  return { end: 'completed', run: { metrics, audioSeconds } }
 }

@@ -25,11 +25,16 @@ export const jobs = sqliteTable('jobs', {
 })
 
 export const joinTokens = sqliteTable('join_tokens', {
-  hash: text('hash').primaryKey(),
+  id: text('id').primaryKey(),
   tenantId: text('tenant_id').notNull(),
   pool: text('pool').notNull(),
+  hash: text('hash').notNull(),
+  prefix: text('prefix').notNull(),
+  lastFour: text('last_four').notNull(),
   createdAtMs: integer('created_at_ms').notNull(),
   expiresAtMs: integer('expires_at_ms').notNull(),
+  usedCount: integer('used_count').notNull(),
+  revokedAtMs: integer('revoked_at_ms'),
 })
 
 export const agents = sqliteTable('agents', {
@@ -40,6 +45,8 @@ export const agents = sqliteTable('agents', {
   credentialHash: text('credential_hash').notNull(),
   createdAtMs: integer('created_at_ms').notNull(),
   revokedAtMs: integer('revoked_at_ms'),
+  nextHash: text('next_hash'),
+  nextAtMs: integer('next_at_ms'),
 })
 
 export const uploads = sqliteTable('uploads', {

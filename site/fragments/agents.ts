@@ -26,7 +26,7 @@ function table(agents: readonly AgentView[], nowMs: number): Html {
     </tr></thead>
     <tbody>${agents.map(
       (agent) => html`<tr id="agent-${agent.id}">
-        <th scope="row" class="name">${agent.name}</th>
+        <th scope="row" class="name">${agent.name}${agent.why !== null && html` <span class="sub quiet">${agent.why}</span>`}</th>
         <td>${statusPill(agent.status)}</td>
         <td class="wide">${agent.engines.join(', ')}</td>
         <td class="number">${agent.running_tasks} of ${agent.slots}</td>

@@ -87,10 +87,15 @@ function card({ hosts }: EngineKind, models: readonly ModelView[]): Html {
     <progress class="use" max="${Math.max(1, slots)}" value="${used}" aria-label="${manifest.name}: slots used"></progress>
     <ul class="hosts" aria-label="Agents">${hosts.map(
       (host) =>
-        html`<li><span>${host.agent_name}</span><span class="quiet">${host.device}</span>${enginePill(host.status)}</li>`,
+        html`<li><span>${host.agent_name}</span><span class="quiet">${host.device}</span>${whyNot(host)}${enginePill(host.status)}</li>`,
     )}</ul>
     ${modelList(hosts, models)}
   </article>`
+}
+
+/** A busy engine needs no explanation: its slots stand above. */
+function whyNot({ status, why }: EngineView): Html | null {
+  return why === null || status === 'busy' ? null : html`<span class="quiet why">${why}</span>`
 }
 
 /** Models of any engine, whatever its stage; how many of them can do what instead of one flag for the engine. */

@@ -154,9 +154,25 @@ function overall(job: JobView): Html {
   const doing =
     job.status === 'running' ? (stage === null ? 'Running' : stageTitle(stage)) : stageTitle(job.status)
   return html`<div id="job-progress" class="overall" data-status="${job.status}">
-    <div class="overall-text"><span>${doing}</span><span class="figure">${percent(value)}</span></div>
+    <div class="overall-text">
+      <span>${doing}${eta(job.progress.eta)}</span><span class="figure">${percent(value)}</span>
+    </div>
     <progress max="100" value="${value}" aria-label="Job progress"></progress>
   </div>`
+}
+
+/** Rounded, so that it changes when a reader would notice; a guess says that it is one. */
+function eta(eta: JobView['progress']['eta']): Html | '' {
+  if (eta === null) return ''
+  const { remaining_seconds: left, source } = eta
+  const step = left < 60 ? 5 : left < 600 ? 30 : 300
+  const rounded = Math.max(step, Math.round(left / step) * step)
+  const text = `about ${spokenDuration(rounded)} left`
+  return html`<span class="eta"> · ${source === 'measured' ? text : `${text} (a guess)`}</span>`
+}
+
+function spokenDuration(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 30) / 2} min`
 }
 
 /** Read aloud politely: only the status, and progress in steps of a quarter. */

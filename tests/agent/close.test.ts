@@ -3,7 +3,7 @@ import { afterClose, afterRejection } from '#agent/close.ts'
 
 describe('[A7] a close code says what follows', () => {
   it.each([
-    { code: 4001, after: { kind: 'stop', cause: 'bad_token' } },
+    { code: 4001, after: { kind: 'stop', cause: 'revoked' } },
     { code: 4009, after: { kind: 'stop', cause: 'replaced' } },
     { code: 4011, after: { kind: 'stop', cause: 'upgrade_required' } },
     { code: 4012, after: { kind: 'reconnect', wait: 'none' } },

@@ -116,6 +116,8 @@ describe('[A19] the credential', () => {
     pool: Pool.parse('default'),
     credential: 'da_x',
     server: 'http://one',
+    issued_at_ms: 0,
+    previous: null,
   }
 
   it('belongs to its server, and keeps 0600 over an older file with more', async () => {

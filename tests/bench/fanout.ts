@@ -77,7 +77,7 @@ async function realPath(clients: number): Promise<Path> {
 }
 
 async function barePath(clients: number): Promise<Path> {
-  const server = await startBareServer()
+  const server = await startBareServer('bare-fan-out.js', { HUB: 'Hub', SOCKET: 'Socket' })
   const socket = new WebSocket(server.url.replace('http', 'ws'))
   await once(socket, 'open')
   const arrivals = new Arrivals(clients)

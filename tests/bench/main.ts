@@ -1,7 +1,10 @@
 import { cpus, loadavg } from 'node:os'
 import type { Bench, Figure } from './bench.ts'
 
-/** `npm run bench -- NAME... [--json]`: measures; no name: all. One line a figure; targets that are missed are marked. */
+/**
+ * `npm run bench -- NAME... [--json]`: measures; no name: all. One line a figure; targets that are missed are marked. A
+ * name with a dot is a part of a bench, and runs when it is named.
+ */
 const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   submit: () => import('./submit.ts'),
   fanout: () => import('./fanout.ts'),
@@ -9,6 +12,11 @@ const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   ctc: () => import('./ctc.ts'),
   prepare: () => import('./prepare.ts'),
   wer: () => import('./wer.ts'),
+  load: () => import('./load.ts'),
+  'load.submit': () => import('./load/submit.ts'),
+  'load.jobs': () => import('./load/jobs.ts'),
+  'load.agents': () => import('./load/agents.ts'),
+  'load.bill': () => import('./load/bill.ts'),
 }
 
 const parameters = process.argv.slice(2)
@@ -20,7 +28,8 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
+const whole = Object.keys(BENCHES).filter((name) => !name.includes('.'))
+for (const name of names.length > 0 ? names : whole) {
   const load = BENCHES[name]
   if (load === undefined) continue
   const { bench } = await load()

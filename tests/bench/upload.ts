@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { childrenNamed } from '#host/processes.ts'
 import type { Bench } from './bench.ts'
 import { startBenchServer } from './kit/bench-server.ts'
+import { residentMib, runtimePid } from './kit/memory.ts'
 import { ScriptedAgent } from './kit/scripted-agent.ts'
 
 const SIZE_BYTES = 1024 ** 3
@@ -16,8 +15,7 @@ export const bench: Bench = {
   async run(report) {
     await using server = await startBenchServer()
     const agent = await ScriptedAgent.join(server, 1)
-    const pid = childrenNamed('workerd')[0]?.pid
-    if (pid === undefined) throw new Error('the runtime has no process')
+    const pid = runtimePid()
     // A first, small upload loads what any upload needs.
     await server.client.submit(new Blob([new Uint8Array(CHUNK_BYTES)]), 'first.wav')
     const beforeMib = residentMib(pid)
@@ -76,10 +74,4 @@ function upload(address: string, apiKey: string): Promise<number> {
     }
     send()
   })
-}
-
-/** The resident set of a process, from Linux's /proc. */
-function residentMib(pid: number): number {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(line?.[1] ?? 0) / 1024
 }

@@ -144,7 +144,10 @@ test('[CLI22] jobs get shows channels, engines, reasons, and what was left out',
 })
 
 test('[CLI13] agents token prints exactly the line to paste', async () => {
-  server.on('POST /v1/agents/tokens', json({ token: 'dj_abc', pool: 'default', expires_at: AT }, 201))
+  server.on(
+    'POST /v1/agents/tokens',
+    json({ id: `token_${'0'.repeat(26)}`, token: 'dj_abc', pool: 'default', expires_at: AT }, 201),
+  )
   expect(await terminal.dalston('agents', 'token', '--expires-in', '60')).toBe(0)
   expect(terminal.out).toBe(`npx dalston agent --server ${server.address} --token dj_abc\n`)
   expect(terminal.err).toContain('127.0.0.1 is this machine only')

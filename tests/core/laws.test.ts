@@ -77,11 +77,23 @@ describe('law 1: state is the truth', () => {
 
   test('[L1] a reload after any step gives the same job and the same unanswered effects', () => {
     eachWalk((run) => {
-      const { job, unanswered } = run
+      const { job, unanswered, state } = run
       run.reload()
       expect(run.job).toEqual(job)
-      expect(run.unanswered).toEqual(unanswered)
+      expect(run.unanswered).toEqual(expect.arrayContaining(unanswered))
+      if (!state.hasUnsavedAnswers) expect(run.unanswered).toEqual(unanswered)
     })
+  })
+
+  test('[L1] an answer alone costs no row; an ended job forgets all that was answered', () => {
+    const run = JobRun.created()
+    const { written } = run.records
+    run.tell({ type: 'effect.answered', id: 'index:1' })
+    expect(run.records.written).toBe(written)
+    run.tell({ type: 'cancel' })
+    for (const id of run.unanswered) run.tell({ type: 'effect.answered', id })
+    run.reload()
+    expect(run.unanswered).toEqual([])
   })
 
   test('[L1] nextWakeMs is never null while an effect is unanswered', () => {

@@ -76,7 +76,7 @@ describe('bad messages', () => {
           status: 'completed',
           artifacts: [{ name: '../x', key: 'k', size_bytes: 1, content_type: 'a/b' }],
           summary: (golden('agent-task.result-completed.json').outcome as { summary: unknown }).summary,
-          metrics: { transfer_ms: 0, load_ms: 0, run_ms: 0 },
+          metrics: { transfer_ms: 0, swap_ms: 0, load_ms: 0, run_ms: 0 },
         },
       },
       'outcome.artifacts.0.name',

@@ -5,7 +5,7 @@ import { jobsList } from '#fragments/jobs.ts'
 import { problemNotice } from '#fragments/notice.ts'
 import { uploadForm } from '#fragments/upload.ts'
 import { AgentId, newId, Pool } from '#protocol/ids.ts'
-import { aJob, aModel, anAgent, anEngine, aSummary, at, NOW_MS } from './kit/builders.ts'
+import { aJob, aModel, anAgent, anEngine, aSummary, at, NOW_MS, TOKEN_ID } from './kit/builders.ts'
 import { attributes, byId, textOf } from './kit/dom.ts'
 
 const VISIT = { origin: 'https://dalston.test', csrfToken: 'c5f', nowMs: NOW_MS }
@@ -102,10 +102,20 @@ describe('the engines page', () => {
     expect(textOf(markup)).toContain('No agent is connected.')
     expect(markup).toContain('hx-post="/ui/agents/tokens"')
     const line = joinLine(
-      { token: 'dj_x', pool: Pool.parse('default'), expires_at: at(86_400) },
+      { id: TOKEN_ID, token: 'dj_x', pool: Pool.parse('default'), expires_at: at(86_400) },
       VISIT,
     ).markup
     expect(textOf(line)).toContain('npx dalston agent --server https://dalston.test --token dj_x')
+  })
+
+  test('[U30] an engine or agent that gets no tasks says why; a busy one need not', () => {
+    const why = 'drained by the operator (<b>disk</b>)'
+    const away = anEngine({ agent_id: OTHER_AGENT, agent_name: 'gpu-box', status: 'draining', why })
+    const busy = anEngine({ status: 'busy', why: 'its slot is taken' })
+    const markup = fleet([busy, away], [anAgent({ status: 'draining', why })])
+    expect(textOf(byId(markup, 'engine-ctc'))).toContain(`laptop cpu busy gpu-box cpu ${why} draining`)
+    expect(textOf(byId(markup, 'agents'))).toContain(`laptop ${why} draining`)
+    expect(markup).not.toContain('<b>')
   })
 
   test('[U1] escapes what agents say of themselves', () => {

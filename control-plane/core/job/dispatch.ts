@@ -1,15 +1,13 @@
 import type { TaskId } from '#protocol/ids.ts'
 import type { Artifact, TaskParameters } from '#protocol/task.ts'
 import { type Dispatch, outputPrefix } from '../dispatch.ts'
+import { guessedSeconds } from '../eta.ts'
 import type { CoreSettings } from '../settings.ts'
 import { inputsOf } from './inputs.ts'
 import { mergeOrder } from './merge-order.ts'
 import type { JobState, TaskState } from './state.ts'
 import { enqueueId, type Turn } from './turn.ts'
 import { audioSeconds } from './view.ts'
-
-/** Bytes a second of an ordinary compressed recording (128 kbit/s): a guess until prepare has told the length. */
-const USUAL_BYTES_A_SECOND = 16_000
 
 /** Order the run of a task that was just enqueued: `merge` at the edge, everything else from the registry. */
 export function orderOf(turn: Turn, taskId: TaskId): void {
@@ -19,7 +17,14 @@ export function orderOf(turn: Turn, taskId: TaskId): void {
   const { fence, plan } = task
   const parameters = parametersOf(job, task)
   if (plan.stage === 'merge') {
-    const runner = { agentId: null, engineId: 'edge', modelId: null, embeddedModel: false, why: null }
+    const runner = {
+      agentId: null,
+      engineId: 'edge',
+      modelId: null,
+      embeddedModel: false,
+      why: null,
+      speed: null,
+    }
     turn.record({ type: 'started', taskId, fence, runner })
     turn.order(mergeId(fence), { type: 'merge.run', merge: mergeOrder(job, task, parameters) })
     return
@@ -35,12 +40,13 @@ export function mergeId(fence: number): string {
 }
 
 function dispatchOf(
-  { spec }: JobState,
+  job: JobState,
   { plan, fence, avoid }: TaskState,
   inputs: readonly Artifact[],
   parameters: TaskParameters,
   { nowMs, settings }: Turn,
 ): Dispatch {
+  const { spec } = job
   const { priority, unavailable } = spec.parameters
   return {
     taskId: plan.id,
@@ -56,7 +62,7 @@ function dispatchOf(
     preferredEngineId: plan.preferred.engineId,
     share: spec.keyId,
     priority,
-    workSeconds: parameters.audio_seconds ?? spec.upload.size_bytes / USUAL_BYTES_A_SECOND,
+    workSeconds: parameters.audio_seconds ?? guessedSeconds(job),
     avoid,
     patienceMs: unavailable.behavior === 'wait' ? unavailable.waitMs : 0,
   }

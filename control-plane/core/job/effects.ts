@@ -1,10 +1,11 @@
 import type { JobEvent } from '#protocol/events.ts'
 import type { JobId, TaskId } from '#protocol/ids.ts'
-import type { JobSummary } from '#protocol/job.ts'
+import type { JobStatus, JobSummary } from '#protocol/job.ts'
 import type { MergeSummary, TranscribeSummary } from '#protocol/summary.ts'
 import type { TaskParameters } from '#protocol/task.ts'
 import type { Dispatch, Owner } from '../dispatch.ts'
 import type { JobParameters } from '../parameters.ts'
+import type { FileCopy } from './facts.ts'
 
 /** What a job orders. Tracked effects leave the object: they are kept until their answer returns as an event. */
 export type TrackedEffect =
@@ -23,6 +24,14 @@ export type TrackedEffect =
       readonly parameters: JobParameters
     }
   | { readonly type: 'registry.unwait'; readonly pool: string; readonly jobId: JobId }
+  /** Copy files of another job; `isAwaited`: the job goes on with `copied`. */
+  | {
+      readonly type: 'files.copy'
+      readonly copies: readonly FileCopy[]
+      readonly isAwaited: boolean
+    }
+  /** The timeline, to where the operator collects traces; given up at `untilMs`. */
+  | { readonly type: 'trace.export'; readonly endpoint: string; readonly untilMs: number }
   | { readonly type: 'merge.run'; readonly merge: MergeOrder }
   | { readonly type: 'index.save'; readonly row: IndexRow }
 
@@ -33,6 +42,13 @@ export type JobEffect =
       readonly pool: string
       readonly taskId: TaskId
       readonly fence: number
+    }
+  /** For the registry's metrics. */
+  | {
+      readonly type: 'registry.ended'
+      readonly pool: string
+      readonly status: JobStatus
+      readonly durationMs: number
     }
   /** The files of a result that was refused: they go. */
   | { readonly type: 'artifacts.discard'; readonly prefix: string }

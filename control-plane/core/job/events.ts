@@ -17,14 +17,15 @@ export interface LoggedEvent {
 export function eventOf(fact: Fact, job: JobState, live: Live): JobEvent {
   const common = {
     at: timestamp(fact.atMs),
-    progress: jobProgress(job, live),
+    progress: jobProgress(job, live, fact.atMs),
     pipeline_warnings: warnings(job),
   }
   switch (fact.type) {
     case 'created':
     case 'planned':
+    case 'reused':
     case 'running': {
-      const { status, started_at, why, stages } = jobView(job, live)
+      const { status, started_at, why, stages } = jobView(job, live, fact.atMs)
       return { type: 'job.status', ...common, status, started_at, why, stages }
     }
     case 'queued':
@@ -41,11 +42,11 @@ export function eventOf(fact: Fact, job: JobState, live: Live): JobEvent {
     case 'failed':
       return { type: 'task.failed', ...common, stage: stageView(taskOf(job, fact), live), error: fact.error }
     case 'job_completed':
-      return { type: 'job.completed', ...common, job: jobView(job, live) }
+      return { type: 'job.completed', ...common, job: jobView(job, live, fact.atMs) }
     case 'job_failed':
-      return { type: 'job.failed', ...common, job: jobView(job, live) }
+      return { type: 'job.failed', ...common, job: jobView(job, live, fact.atMs) }
     case 'job_cancelled':
-      return { type: 'job.cancelled', ...common, job: jobView(job, live) }
+      return { type: 'job.cancelled', ...common, job: jobView(job, live, fact.atMs) }
   }
 }
 

@@ -25,12 +25,47 @@ export interface JobSpec extends Owner {
   /** Null while no engine can do it: the job then waits for one. */
   readonly pipeline: Pipeline | null
   readonly tasks: readonly PlannedTask[]
+  readonly trace: TraceContext
+  /** What is taken over from another job instead of being run again. */
+  readonly reuse: Reuse | null
+}
+
+/** `parentSpanId` is the caller's span, where a `traceparent` came with the request. */
+export interface TraceContext {
+  readonly traceId: string
+  readonly parentSpanId: string | null
+}
+
+export interface Reuse {
+  readonly jobId: JobId
+  readonly tasks: readonly ReusedTask[]
+  /** Files of the other job that the first tasks read, and where they will lie. */
+  readonly copies: readonly FileCopy[]
+  /** Files that nobody waits for: the recording, where prepare is not run again. */
+  readonly laterCopies: readonly FileCopy[]
+}
+
+export interface FileCopy {
+  readonly fromKey: string
+  readonly toKey: string
+  readonly contentType: string
+}
+
+/** A task's result, its artifacts under this job's own keys. */
+export interface ReusedTask {
+  readonly taskId: TaskId
+  readonly artifacts: readonly Artifact[]
+  readonly summary: StageSummary
+  readonly metrics: TaskMetrics
+  readonly runner: Runner | null
 }
 
 export type FactBody =
   | { readonly type: 'created'; readonly spec: JobSpec }
   /** The graph, once engines are chosen; and again when prepare told how many channels there are. */
   | { readonly type: 'planned'; readonly pipeline: Pipeline; readonly tasks: readonly PlannedTask[] }
+  /** The files of a rerun are there: these tasks need not run. */
+  | { readonly type: 'reused'; readonly tasks: readonly ReusedTask[] }
   | { readonly type: 'running' }
   | { readonly type: 'queued'; readonly taskId: TaskId; readonly fence: number }
   | { readonly type: 'started'; readonly taskId: TaskId; readonly fence: number; readonly runner: Runner }

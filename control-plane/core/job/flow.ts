@@ -39,6 +39,7 @@ function splitChannels(turn: Turn): void {
 }
 
 export function enqueueReady(turn: Turn): void {
+  if (turn.job?.isCopying === true) return
   for (const task of turn.job?.tasks.values() ?? []) {
     const isDue = task.status === 'ready' && task.retryAtMs !== null && task.retryAtMs <= turn.nowMs
     const isFree = task.status === 'pending' && task.plan.dependsOn.every((id) => hasEnded(turn, id))
@@ -72,6 +73,8 @@ export function end(turn: Turn, body: FactBody): void {
   if (turn.job !== null && turn.job.pipeline === null) stopWaiting(turn, turn.job)
   turn.record(body)
   saveIndex(turn)
+  exportTrace(turn)
+  tellEnd(turn)
   for (const { plan, fence } of dispatched) {
     turn.answered(enqueueId(plan.id, fence))
     turn.answered(mergeId(fence))
@@ -85,6 +88,23 @@ function stopWaiting(turn: Turn, job: JobState): void {
   const { pool, jobId } = job.spec
   turn.answered(waitId(job))
   turn.order('unwait', { type: 'registry.unwait', pool, jobId })
+}
+
+/** So long a collector may be away before a trace is given up: it must not keep a job awake for ever. */
+const EXPORT_PATIENCE_MS = 600_000
+
+function exportTrace(turn: Turn): void {
+  const { otlpEndpoint } = turn.settings
+  if (otlpEndpoint === null) return
+  const untilMs = turn.nowMs + EXPORT_PATIENCE_MS
+  turn.order('trace', { type: 'trace.export', endpoint: otlpEndpoint, untilMs })
+}
+
+function tellEnd(turn: Turn): void {
+  if (turn.job === null) return
+  const { spec, status, createdAtMs } = turn.job
+  const durationMs = turn.nowMs - createdAtMs
+  turn.effects.push({ type: 'registry.ended', pool: spec.pool, status, durationMs })
 }
 
 /** One wait a job: it ends when the graph is drawn. */

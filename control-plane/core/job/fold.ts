@@ -1,5 +1,5 @@
 import type { TaskId } from '#protocol/ids.ts'
-import type { Fact, JobSpec } from './facts.ts'
+import type { Fact, JobSpec, ReusedTask } from './facts.ts'
 import type { JobState, TaskState } from './state.ts'
 
 /**
@@ -23,6 +23,7 @@ function created(spec: JobSpec, fact: Fact): JobState {
     error: null,
     pipeline: spec.pipeline,
     plannedAtMs: spec.pipeline === null ? null : fact.atMs,
+    isCopying: spec.reuse !== null,
     tasks: new Map(spec.tasks.map((plan) => [plan.id, pendingTask(plan)])),
   }
 }
@@ -32,6 +33,11 @@ function transition(state: JobState, fact: Exclude<Fact, { type: 'created' }>): 
   switch (fact.type) {
     case 'planned':
       return planned(state, fact)
+    case 'reused':
+      return fact.tasks.reduce<JobState>((before, reused) => takenOver(before, reused, atMs), {
+        ...state,
+        isCopying: false,
+      })
     case 'running':
       return { ...state, status: 'running', startedAtMs: atMs }
     case 'queued':
@@ -73,6 +79,21 @@ function transition(state: JobState, fact: Exclude<Fact, { type: 'created' }>): 
     case 'job_cancelled':
       return ended({ ...state, status: 'cancelled', completedAtMs: atMs })
   }
+}
+
+function takenOver(state: JobState, reused: ReusedTask, atMs: number): JobState {
+  const { taskId, artifacts, summary, metrics, runner } = reused
+  return withTask(state, taskId, (task) => ({
+    ...task,
+    status: 'completed',
+    readyAtMs: atMs,
+    startedAtMs: atMs,
+    completedAtMs: atMs,
+    artifacts,
+    summary,
+    metrics,
+    runner,
+  }))
 }
 
 /** Tasks that stay keep what they have reached; the one that stood for all channels makes room for one each. */

@@ -43,10 +43,14 @@ export type JobInput =
       readonly fence: number
       readonly known: boolean
       readonly why: string | null
+      /** How long the queue is expected to take. */
+      readonly queueMs: number
     }
   /** The registry's answer to `wait`: engines for every stage, or why the job waits on. */
   | { readonly type: 'selected'; readonly pipeline: Pipeline }
   | { readonly type: 'unselected'; readonly why: string }
+  /** The files of a rerun were copied, or one was not there. */
+  | { readonly type: 'copied'; readonly missingKey: string | null }
   | { readonly type: 'effect.answered'; readonly id: string }
   | { readonly type: 'cancel' }
   | { readonly type: 'wake' }

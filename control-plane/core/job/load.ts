@@ -3,7 +3,7 @@ import { type Outstanding, reloaded } from '../outbox.ts'
 import type { TrackedEffect } from './effects.ts'
 import type { Fact } from './facts.ts'
 import { fold } from './fold.ts'
-import { type JobMachineState, type JobState, NOTHING_LIVE } from './state.ts'
+import { type JobMachineState, type JobState, NO_JOB, NOTHING_LIVE } from './state.ts'
 
 /** The log of a job, from its saved records. */
 export function factsFrom(records: readonly Change[]): Fact[] {
@@ -18,11 +18,16 @@ export function factsFrom(records: readonly Change[]): Fact[] {
 export function loadJob(records: readonly Change[], nowMs: number): JobMachineState {
   let job: JobState | null = null
   for (const fact of factsFrom(records)) job = fold(job, fact)
-  if (job === null) return { job, live: NOTHING_LIVE, outbox: new Map() }
+  if (job === null) return NO_JOB
   const overall = recordOf<number>(records, 'overall') ?? 0
   const outbox = reloaded(recordOf<Outstanding<TrackedEffect>[]>(records, 'outbox') ?? [], nowMs)
   const heardMs = new Map([...job.tasks.keys()].map((taskId) => [taskId, nowMs]))
-  return { job, live: { ...NOTHING_LIVE, heardMs, overall, savedOverall: overall }, outbox }
+  return {
+    job,
+    live: { ...NOTHING_LIVE, heardMs, overall, savedOverall: overall },
+    outbox,
+    hasUnsavedAnswers: false,
+  }
 }
 
 /** The one record of a kind; null when none was written yet. */

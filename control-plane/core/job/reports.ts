@@ -40,11 +40,12 @@ export function progressed(turn: Turn, input: Extract<JobInput, { type: 'task.pr
     ...turn.live,
     seen: new Map(turn.live.seen).set(taskId, n),
     progress: new Map(turn.live.progress).set(taskId, progress),
+    progressMs: new Map(turn.live.progressMs).set(taskId, turn.nowMs),
     partial: partial ?? turn.live.partial,
   }
   turn.keepOverall()
   const { stage } = task.plan
-  const overall = jobProgress(turn.job, turn.live)
+  const overall = jobProgress(turn.job, turn.live, turn.nowMs)
   turn.publish({ type: 'task.progress', task_id: taskId, stage, task: progress, progress: overall })
   if (partial !== null) turn.publish({ type: 'transcript.partial', partial })
   return 'ok'
@@ -59,7 +60,9 @@ export function placed(turn: Turn, input: Extract<JobInput, { type: 'task.placed
     const message = 'the registry does not know the task any more'
     retryOrEnd(turn, task, { code: 'task_lost', message, retryable: true }, false)
   } else if (input.why !== null) {
-    turn.live = { ...turn.live, why: new Map(turn.live.why).set(input.taskId, input.why) }
+    const why = new Map(turn.live.why).set(input.taskId, input.why)
+    const queueMs = new Map(turn.live.queueMs).set(input.taskId, input.queueMs)
+    turn.live = { ...turn.live, why, queueMs }
   }
   return 'ok'
 }

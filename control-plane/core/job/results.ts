@@ -27,14 +27,18 @@ export function result(turn: Turn, input: ResultInput): JobReply {
   return 'accepted'
 }
 
-/** What a refused run wrote goes: its fence is in its keys, so nobody else's files lie there. */
+/** What a refused run wrote goes, once its fence is over: no other run writes under it, and nobody reads it. */
 function refused(turn: Turn, { taskId, fence, outcome }: ResultInput): JobReply {
   const task = turn.task(taskId)
-  const isOver = task !== null && (fence < task.fence || task.status === 'cancelled')
+  const isOver = task !== null && (fence < task.fence || (fence === task.fence && hasNoRun(task)))
   if (outcome.status === 'completed' && isOver) {
     turn.effects.push({ type: 'artifacts.discard', prefix: outputPrefix(taskId, fence) })
   }
   return 'stale'
+}
+
+function hasNoRun(task: TaskState): boolean {
+  return task.status !== 'completed' && !isDispatched(task)
 }
 
 /** The registry gave the grant up: the lease ended, or it was never begun. */

@@ -23,6 +23,8 @@ export interface JobState {
   readonly pipeline: Pipeline | null
   /** When the pipeline was first chosen. */
   readonly plannedAtMs: number | null
+  /** A rerun whose files are not there yet: nothing may start. */
+  readonly isCopying: boolean
   readonly tasks: ReadonlyMap<TaskId, TaskState>
 }
 
@@ -53,6 +55,10 @@ export interface Live {
   /** The highest n seen of each task's current fence. */
   readonly seen: ReadonlyMap<TaskId, number>
   readonly why: ReadonlyMap<TaskId, string>
+  /** When each progress was heard of. */
+  readonly progressMs: ReadonlyMap<TaskId, number>
+  /** How long each waiting task was said to wait, from its enqueue on. */
+  readonly queueMs: ReadonlyMap<TaskId, number>
   /** When each dispatched task was last heard of. */
   readonly heardMs: ReadonlyMap<TaskId, number>
   readonly partial: LivePartial | null
@@ -68,6 +74,8 @@ export const NOTHING_LIVE: Live = {
   progress: new Map(),
   seen: new Map(),
   why: new Map(),
+  progressMs: new Map(),
+  queueMs: new Map(),
   heardMs: new Map(),
   partial: null,
   waiting: null,
@@ -80,9 +88,16 @@ export interface JobMachineState {
   readonly job: JobState | null
   readonly live: Live
   readonly outbox: Outbox<TrackedEffect>
+  /** Answers came that no row says yet: after an eviction their effects would be performed once more. */
+  readonly hasUnsavedAnswers: boolean
 }
 
-export const NO_JOB: JobMachineState = { job: null, live: NOTHING_LIVE, outbox: new Map() }
+export const NO_JOB: JobMachineState = {
+  job: null,
+  live: NOTHING_LIVE,
+  outbox: new Map(),
+  hasUnsavedAnswers: false,
+}
 
 /** Whether the registry, or the edge, holds the task now. */
 export function isDispatched(task: TaskState): boolean {

@@ -1,5 +1,6 @@
 import type { JobEvent } from '#protocol/events.ts'
 import type { TaskId } from '#protocol/ids.ts'
+import { isTerminal } from '#protocol/job.ts'
 import type { Change } from '../machine.ts'
 import { answered, post, takeDue } from '../outbox.ts'
 import type { CoreSettings } from '../settings.ts'
@@ -25,7 +26,8 @@ export class Turn {
   readonly settings: CoreSettings
   readonly effects: JobEffect[] = []
   readonly #facts: Fact[] = []
-  #isOutboxSaved = true
+  #hasNewOrders = false
+  #hasUnsavedAnswers: boolean
   #overallToSave: number | null = null
 
   constructor(state: JobMachineState, nowMs: number, settings: CoreSettings) {
@@ -34,6 +36,7 @@ export class Turn {
     this.outbox = state.outbox
     this.nowMs = nowMs
     this.settings = settings
+    this.#hasUnsavedAnswers = state.hasUnsavedAnswers
   }
 
   /** To the clients, and kept nowhere. */
@@ -55,14 +58,14 @@ export class Turn {
   order(id: string, effect: TrackedEffect): void {
     if (this.outbox.has(id)) return
     this.outbox = post(this.outbox, id, effect, this.nowMs)
-    this.#isOutboxSaved = false
+    this.#hasNewOrders = true
     this.effects.push({ type: 'tracked', id, effect })
   }
 
   answered(id: string): void {
     if (!this.outbox.has(id)) return
     this.outbox = answered(this.outbox, id)
-    this.#isOutboxSaved = false
+    this.#hasUnsavedAnswers = true
   }
 
   /** Perform again what is unanswered and due. When it is due next lives in memory only: no row is written for it. */
@@ -89,6 +92,8 @@ export class Turn {
       progress: without(live.progress, taskId),
       seen: without(live.seen, taskId),
       why: without(live.why, taskId),
+      progressMs: without(live.progressMs, taskId),
+      queueMs: without(live.queueMs, taskId),
       partial: live.partial?.task_id === taskId ? null : live.partial,
     }
   }
@@ -109,7 +114,8 @@ export class Turn {
   }
 
   state(): JobMachineState {
-    return { job: this.job, live: this.live, outbox: this.outbox }
+    const hasUnsavedAnswers = this.#hasUnsavedAnswers && !this.#savesOutbox
+    return { job: this.job, live: this.live, outbox: this.outbox, hasUnsavedAnswers }
   }
 
   /** One row for the facts of this step, one for the outbox: rows are billed. */
@@ -117,13 +123,21 @@ export class Turn {
     const changes: Change[] = []
     const first = this.#facts[0]
     if (first !== undefined) changes.push({ kind: 'facts', id: factsId(first.seq), value: this.#facts })
-    if (!this.#isOutboxSaved) {
-      changes.push({ kind: 'outbox', id: 'all', value: [...this.outbox.values()] })
-    }
+    if (this.#savesOutbox) changes.push({ kind: 'outbox', id: 'all', value: [...this.outbox.values()] })
     if (this.#overallToSave !== null) {
       changes.push({ kind: 'overall', id: 'percent', value: this.#overallToSave })
     }
     return changes
+  }
+
+  /**
+   * What leaves is saved before it leaves. That it was answered is saved with the next facts, or when the last answer of
+   * an ended job has come: until then an eviction costs a repetition, which every peer takes.
+   */
+  get #savesOutbox(): boolean {
+    if (this.#hasNewOrders) return true
+    const isAtRest = this.outbox.size === 0 && this.job !== null && isTerminal(this.job.status)
+    return this.#hasUnsavedAnswers && (this.#facts.length > 0 || isAtRest)
   }
 }
 

@@ -7,7 +7,7 @@ import { jobProgress } from './progress.ts'
 import type { JobState, Live, TaskState } from './state.ts'
 
 /** A job as API, SSE, CLI and console see it. Pure: state in, protocol documents out. */
-export function jobView(job: JobState, live: Live): JobView {
+export function jobView(job: JobState, live: Live, nowMs: number): JobView {
   const { spec } = job
   return {
     id: spec.jobId,
@@ -21,12 +21,13 @@ export function jobView(job: JobState, live: Live): JobView {
     completed_at: timestampOrNull(job.completedAtMs),
     audio_duration_seconds: audioSeconds(job),
     priority: spec.parameters.priority,
-    progress: jobProgress(job, live),
+    progress: jobProgress(job, live, nowMs),
     stages: [...job.tasks.values()].map((task) => stageView(task, live)),
     why: job.status === 'pending' ? whyPending(job, live) : null,
     error: job.error,
     pipeline_warnings: warnings(job),
     result: resultView(job),
+    rerun_of: spec.reuse?.jobId ?? null,
   }
 }
 
@@ -100,6 +101,11 @@ function mergeSummary(job: JobState): MergeSummary | null {
   return null
 }
 
+/** Into how many channels the job was split; null where nobody asked, or nobody knows yet. */
+export function splitCount(job: JobState): number | null {
+  return job.spec.parameters.speakerDetection === 'per_channel' ? channelCount(job) : null
+}
+
 /** One channel has nothing to be split into: the caller learns that it was not two people on two channels. */
 function channelWarnings(job: JobState): PipelineWarning[] {
   const { speakerDetection } = job.spec.parameters
@@ -156,6 +162,6 @@ export function timestamp(atMs: number): string {
   return new Date(atMs).toISOString()
 }
 
-function timestampOrNull(atMs: number | null): string | null {
+export function timestampOrNull(atMs: number | null): string | null {
   return atMs === null ? null : timestamp(atMs)
 }

@@ -16,9 +16,33 @@ export function create(turn: Turn, input: Extract<JobInput, { type: 'create' }>)
   if (turn.job !== null) return 'ok'
   turn.record({ type: 'created', spec: input.spec })
   saveIndex(turn)
+  if (input.spec.reuse !== null) {
+    const { copies, laterCopies } = input.spec.reuse
+    turn.order(COPY_ID, { type: 'files.copy', copies, isAwaited: true })
+    if (laterCopies.length > 0) {
+      turn.order('copy:later', { type: 'files.copy', copies: laterCopies, isAwaited: false })
+    }
+  }
   if (input.spec.pipeline === null) askForEngines(turn)
   else enqueueReady(turn)
   return 'created'
+}
+
+const COPY_ID = 'copy'
+
+/** A rerun goes on where its files are; what was taken over is not run again. */
+export function copied(turn: Turn, { missingKey }: Extract<JobInput, { type: 'copied' }>): JobReply {
+  const { job } = turn
+  turn.answered(COPY_ID)
+  if (job === null || isTerminal(job.status) || !job.isCopying) return 'stale'
+  if (missingKey !== null) {
+    const message = 'The files of the job that is run again are not there any more.'
+    end(turn, { type: 'job_failed', error: { code: 'artifact_gone', message, stage: null } })
+    return 'ok'
+  }
+  turn.record({ type: 'reused', tasks: job.spec.reuse?.tasks ?? [] })
+  enqueueReady(turn)
+  return 'ok'
 }
 
 /** Engines were found for every stage: the graph is drawn, once. */

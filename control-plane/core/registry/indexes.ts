@@ -1,6 +1,7 @@
 import type { TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import { earliest } from '../outbox.ts'
+import { expectation } from '../speed.ts'
 import { FairQueue, type Waiting } from './fair-queue.ts'
 import { type AgentRecord, classOf, heldOf, type Placement, type RegistryState } from './state.ts'
 
@@ -59,18 +60,21 @@ export function dueMs(placement: Placement): number | null {
   return earliest([placement.leaseUntilMs, placement.startByMs, placement.runUntilMs])
 }
 
-/** The constant cost of any task, and what a second of audio is taken to cost: fair shares need a measure, not a forecast. */
+/**
+ * How much work a task counts for in the fair share of its key: what such a stage usually takes. A measure, not a
+ * forecast: it must be the same when an offer in vain is refunded.
+ */
+export function workOf({ stage, workSeconds }: Dispatch): number {
+  return expectation(stage, null, workSeconds).ms
+}
+
+/** The constant cost of any task, and what a second of audio is taken to cost, whatever the stage. */
 const TASK_MS = 1_000
 const WORK_MS_A_SECOND = 100
 
-/** How much work a task counts for in the fair share of its key. */
-export function workOf({ workSeconds }: Dispatch): number {
-  return TASK_MS + workSeconds * WORK_MS_A_SECOND
-}
-
-function waitingOf(dispatch: Dispatch): Waiting {
-  const { taskId, share, priority, queuedAtMs } = dispatch
-  return { taskId, share, priority, queuedAtMs, workMs: workOf(dispatch) }
+/** Short is who has a short recording: by stages the quick ones of a backlog would all go before its slow ones. */
+function waitingOf({ taskId, share, priority, queuedAtMs, workSeconds }: Dispatch): Waiting {
+  return { taskId, share, priority, queuedAtMs, workMs: TASK_MS + workSeconds * WORK_MS_A_SECOND }
 }
 
 function reindex(state: RegistryState, agentId: AgentRecord['id']): void {

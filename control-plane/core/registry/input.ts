@@ -1,7 +1,10 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
 import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
+import type { JobStatus } from '#protocol/job.ts'
+import type { TaskMetrics } from '#protocol/task.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { JobReply } from '../job/input.ts'
+import type { TaskEnd } from './metrics.ts'
 import type { Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 
@@ -28,6 +31,8 @@ export type RegistryInput =
   | { readonly type: 'dismiss'; readonly agentId: AgentId; readonly reason: string }
   /** Its credential is no longer valid. */
   | { readonly type: 'revoke'; readonly agentId: AgentId }
+  /** For the metrics: told once, and not again when it is lost. */
+  | { readonly type: 'job.ended'; readonly status: JobStatus; readonly durationMs: number }
   | { readonly type: 'inquire'; readonly taskId: TaskId; readonly fence: number }
   | { readonly type: 'effect.answered'; readonly id: string; readonly answer: JobReply }
   | {
@@ -35,7 +40,9 @@ export type RegistryInput =
       readonly agentId: AgentId
       readonly taskId: TaskId
       readonly fence: number
-      readonly completed: boolean
+      readonly end: TaskEnd
+      /** Of a completed run: what it took, and how much audio it was, where its summary tells. */
+      readonly run: { readonly metrics: TaskMetrics; readonly audioSeconds: number | null } | null
       readonly answer: JobReply
     }
   /** `pongs`: when each agent's last `ping` was answered without waking the registry. */
@@ -45,4 +52,6 @@ export type RegistryInput =
 export interface RegistryReply {
   readonly known: boolean
   readonly why: string | null
+  /** How long a queued task is expected to wait. */
+  readonly queueMs: number
 }

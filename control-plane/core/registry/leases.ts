@@ -3,6 +3,7 @@ import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { TaskError } from '#protocol/task.ts'
 import type { SignedLease } from './effects.ts'
 import { QUIET_MS, RUN_GRACE_MS } from './intervals.ts'
+import { countTask } from './metrics.ts'
 import {
   type Grant,
   type Granted,
@@ -122,7 +123,7 @@ export function lose(
 ): void {
   const { taskId, jobId, fence } = placement.dispatch
   turn.end(taskId, fence)
-  turn.count('lease_expirations_total')
+  countTask(turn, placement.dispatch.stage, 'lost')
   const told = { ...error, retryable: true }
   turn.order(lostId(taskId, fence), { type: 'job.lost', jobId, taskId, fence, counted, error: told })
 }
@@ -165,6 +166,6 @@ function hush(turn: Turn, agentId: AgentId, forMs: number, missedAtMs: number): 
   if (agent !== undefined) turn.touchAgent({ ...agent, quietUntilMs: turn.nowMs + forMs, missedAtMs })
 }
 
-function holderOf({ agentId, engineId, modelId, embeddedModel, why }: Offered): Holder {
-  return { agentId, engineId, modelId, embeddedModel, why }
+function holderOf({ agentId, engineId, modelId, embeddedModel, why, speed }: Offered): Holder {
+  return { agentId, engineId, modelId, embeddedModel, why, speed }
 }

@@ -1,5 +1,6 @@
 import type { Change } from '../machine.ts'
-import { type Outstanding, reloaded } from '../outbox.ts'
+import type { Outstanding } from '../outbox.ts'
+import type { Speed } from '../speed.ts'
 import type { TrackedEffect } from './effects.ts'
 import { enter, placeAgent } from './indexes.ts'
 import type { WaitingJob } from './state.ts'
@@ -17,8 +18,9 @@ import {
  * `connected` are the sessions whose sockets are still open (they hibernated with the object).
  *
  * Each lease begins anew at full length, since its extensions were not saved, but only once: an object that sleeps
- * between two alarms would give a dead agent a new lease at each of them. An agent whose socket is gone counts as
- * disconnected at this moment, so that a restart of the server is no outage of its agents.
+ * between two alarms would give a dead agent a new lease at each of them. One whose agent had disconnected before ends
+ * as it would have, since nobody could extend it. An agent whose socket is gone counts as disconnected at this moment, so
+ * that a restart of the server is no outage of its agents.
  */
 export function loadRegistry(
   records: readonly Change[],
@@ -32,19 +34,32 @@ export function loadRegistry(
     records.filter((record) => record.kind === kind).map((record) => record.value as Value)
   const tasks = values<Placement | OverFence>('task')
   const agents = values<AgentRecord>('agent').map((saved) => loadAgent(saved, connected, nowMs))
+  const goneAtMs = new Map(
+    values<AgentRecord>('agent').flatMap(({ id, session, lastSeenMs }) =>
+      session === null ? [[id, lastSeenMs] as const] : [],
+    ),
+  )
+  const leaseEndMs = (saved: Placement) =>
+    leaseMs + (saved.at === 'granted' ? (goneAtMs.get(saved.agentId) ?? nowMs) : nowMs)
   const placements = tasks
     .filter((task) => task.at !== 'over')
-    .map((saved) => loadPlacement(saved, nowMs, leaseMs))
+    .map((saved) => loadPlacement(saved, leaseEndMs(saved)))
   const over = tasks.filter((task) => task.at === 'over').sort((a, b) => a.endedAtMs - b.endedAtMs)
   for (const { value } of agents) state.agents.set(value.id, value)
   const byArrival = (a: Loaded<Placement>, b: Loaded<Placement>) =>
     a.value.dispatch.queuedAtMs - b.value.dispatch.queuedAtMs
   for (const { value } of placements.sort(byArrival)) enter(state, value)
   for (const { value } of agents) placeAgent(state, value)
+  for (const [name, value] of values<[string, number][]>('counters').flat()) {
+    state.counters.set(name, value)
+  }
   for (const job of values<WaitingJob>('waiting')) state.waiting.set(job.jobId, job)
+  for (const { id, value } of records.filter(({ kind }) => kind === 'speed'))
+    state.speeds.set(id, value as Speed)
   state.coverageCheckMs = state.queues.size === 0 ? null : nowMs
+  state.reconsiderMs = state.waiting.size === 0 ? null : nowMs
   for (const fence of over) state.over.set(fence.taskId, fence)
-  state.outbox = reloaded(values<Outstanding<TrackedEffect>>('outbox'), nowMs)
+  for (const saved of values<Outstanding<TrackedEffect>>('outbox')) state.outbox.restore(saved, nowMs)
   const changes = [
     ...agents.filter(({ isNew }) => isNew).map(({ value }) => ({ kind: 'agent', id: value.id, value })),
     ...placements
@@ -68,9 +83,8 @@ function loadAgent(saved: AgentRecord, connected: ReadonlySet<string>, nowMs: nu
     : { value: agent, isNew: false }
 }
 
-function loadPlacement(saved: Placement, nowMs: number, leaseMs: number): Loaded<Placement> {
+function loadPlacement(saved: Placement, leaseUntilMs: number): Loaded<Placement> {
   if (saved.at !== 'granted' || saved.restarted) return { value: saved, isNew: false }
-  const leaseUntilMs = nowMs + leaseMs
   // Whether the agent had started was not saved: until it speaks the lease alone decides.
   const value: Granted = {
     ...saved,

@@ -1,37 +1,31 @@
 import type { AgentId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
-import { type Head, isMoreUrgent } from './fair-queue.ts'
+import type { FairQueue } from './fair-queue.ts'
 import type { EngineFit, Kind } from './kinds.ts'
 import { hasMemory } from './memory.ts'
+import { nextTask } from './next-task.ts'
+import { speedKey } from './speeds.ts'
 import { classOf, type Holder, type RegistryState, requirementsOf } from './state.ts'
 import type { Turn } from './turn.ts'
 import { whyChosen } from './why.ts'
 
 /**
- * Which agent gets which waiting task. Which task: the most urgent head of all classes (fair-queue.ts). Which agent:
- * capable → free slot and memory → did not just fail it → not the embedded model → the engine that selection preferred →
- * model loaded → holds the input artifacts → least loaded.
+ * Which agent gets which waiting task. Which task: next-task.ts. Which agent: capable → free slot and memory → did not
+ * just fail it → not the embedded model → the engine that selection preferred → model loaded → holds the input artifacts
+ * → least loaded.
  */
 export function offerWaiting(turn: Turn): void {
   const { state, nowMs, settings } = turn
-  if (state.queues.size === 0) return
-  const heads = new Map<string, Head>()
-  const look = (key: string) => {
-    const head = state.queues.get(key)?.head(state.shares, nowMs, settings.agingMs) ?? null
-    if (head === null) heads.delete(key)
-    else heads.set(key, head)
-  }
-  for (const key of state.queues.keys()) if (somebodyIsFree(state, key)) look(key)
-  for (let next = mostUrgent(heads); next !== null; next = mostUrgent(heads)) {
-    const [key, { taskId }] = next
-    const placement = state.placements.get(taskId)
+  const { shares } = state
+  const open = new Map<string, FairQueue>()
+  for (const [key, queue] of state.queues) if (somebodyIsFree(state, key)) open.set(key, queue)
+  const next = () => nextTask(open, { shares, nowMs, agingMs: settings.agingMs })
+  for (let found = next(); found !== null; found = next()) {
+    const placement = state.placements.get(found.task.taskId)
     const holder = placement === undefined ? null : choose(state, placement.dispatch)
     // Tasks of one class have the same candidates: when the first finds none, the others wait as well.
-    if (placement === undefined || holder === null) heads.delete(key)
-    else {
-      offer(turn, placement.dispatch, holder)
-      look(key)
-    }
+    if (placement === undefined || holder === null) open.delete(found.key)
+    else offer(turn, placement.dispatch, holder)
   }
 }
 
@@ -76,32 +70,53 @@ function pick(
   isAllowed: (agentId: AgentId) => boolean,
 ): Holder | null {
   const near = state.lastAgent.get(dispatch.jobId) ?? null
-  let equals: Option[] = []
-  const fromEquals = () => {
-    for (const option of equals) {
-      if (near === null || state.kinds.of(near) !== option.kind) continue
-      const isFree = state.kinds.freeSlots(near, option.engine.manifest.id) > 0
-      if (isFree && isAllowed(near) && hasMemory(state, near, option)) {
-        return holder(state, dispatch, near, option)
-      }
-    }
-    for (const option of equals) {
-      for (const agentId of option.kind.freeAgents(option.engine.manifest.id)) {
-        if (isAllowed(agentId) && hasMemory(state, agentId, option))
-          return holder(state, dispatch, agentId, option)
-      }
-    }
-    return null
+  const takes = (agentId: AgentId, option: Option) => isAllowed(agentId) && hasMemory(state, agentId, option)
+  for (let from = 0; from < options.length; ) {
+    const score = options[from]?.score
+    const equals = options.slice(from).filter((option) => option.score === score)
+    const found = nearest(state, equals, near, takes) ?? leastLoaded(state, equals, takes)
+    if (found !== null) return holder(state, dispatch, found.agentId, found.option)
+    from += equals.length
   }
+  return null
+}
+
+type Takes = (agentId: AgentId, option: Option) => boolean
+
+interface Found {
+  readonly agentId: AgentId
+  readonly option: Option
+}
+
+function nearest(
+  state: RegistryState,
+  options: readonly Option[],
+  near: AgentId | null,
+  takes: Takes,
+): Found | null {
+  if (near === null) return null
   for (const option of options) {
-    if (equals[0] !== undefined && equals[0].score !== option.score) {
-      const found = fromEquals()
-      if (found !== null) return found
-      equals = []
-    }
-    equals.push(option)
+    const isThere = state.kinds.of(near) === option.kind
+    const isFree = isThere && state.kinds.freeSlots(near, option.engine.manifest.id) > 0
+    if (isFree && takes(near, option)) return { agentId: near, option }
   }
-  return fromEquals()
+  return null
+}
+
+/** Each kind names its least loaded agent; of those the one with most free slots. */
+function leastLoaded(state: RegistryState, options: readonly Option[], takes: Takes): Found | null {
+  let best: (Found & { readonly free: number }) | null = null
+  for (const option of options) {
+    const engineId = option.engine.manifest.id
+    for (const agentId of option.kind.freeAgents(engineId)) {
+      const free = state.kinds.freeSlots(agentId, engineId)
+      if (best !== null && free <= best.free) break
+      if (!takes(agentId, option)) continue
+      best = { agentId, option, free }
+      break
+    }
+  }
+  return best
 }
 
 function holder(state: RegistryState, dispatch: Dispatch, agentId: AgentId, option: Option): Holder {
@@ -111,6 +126,7 @@ function holder(state: RegistryState, dispatch: Dispatch, agentId: AgentId, opti
     modelId: option.model?.id ?? null,
     embeddedModel: option.model?.embedded ?? false,
     why: whyChosen(state, dispatch, agentId, option),
+    speed: state.speeds.get(speedKey(dispatch.stage, option.engine, option.model?.id ?? null)) ?? null,
   }
 }
 
@@ -137,12 +153,4 @@ function somebodyIsFree(state: RegistryState, key: string): boolean {
     if (fitting.some(({ engine }) => kind.hasFree(engine.manifest.id))) return true
   }
   return false
-}
-
-function mostUrgent(heads: ReadonlyMap<string, Head>): readonly [string, Head] | null {
-  let best: readonly [string, Head] | null = null
-  for (const entry of heads) {
-    if (best === null || isMoreUrgent(entry[1].urgency, best[1].urgency)) best = entry
-  }
-  return best
 }

@@ -6,6 +6,7 @@
 export class Shares {
   readonly #virtualMs = new Map<string, number>()
   #poolMs = 0
+  #sweepFrom = MAX_SHARES
 
   virtualMs(share: string): number {
     return Math.max(this.#virtualMs.get(share) ?? 0, this.#poolMs)
@@ -25,7 +26,7 @@ export class Shares {
     const startMs = this.virtualMs(share)
     this.#poolMs = startMs
     this.#virtualMs.set(share, startMs + workMs)
-    if (this.#virtualMs.size > MAX_SHARES) this.#forgetIdle()
+    if (this.#virtualMs.size > this.#sweepFrom) this.#forgetIdle()
   }
 
   /** An offer came to nothing: the work was not done. */
@@ -38,6 +39,7 @@ export class Shares {
     for (const [share, virtualMs] of this.#virtualMs) {
       if (virtualMs <= this.#poolMs) this.#virtualMs.delete(share)
     }
+    this.#sweepFrom = Math.max(MAX_SHARES, 2 * this.#virtualMs.size)
   }
 }
 

@@ -3,12 +3,15 @@ import type { AgentHello } from '#protocol/agent-messages.ts'
 import type { AgentId, EngineId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
 import type { Requirements } from '#protocol/task.ts'
 import type { Dispatch, Runner } from '../dispatch.ts'
-import type { Outbox } from '../outbox.ts'
+import { Outgoing } from '../outgoing.ts'
 import type { JobParameters } from '../parameters.ts'
+import type { Speed } from '../speed.ts'
+import { AgedMap } from '../structures/aged-map.ts'
 import { Deadlines } from '../structures/deadlines.ts'
 import type { TrackedEffect } from './effects.ts'
 import type { FairQueue } from './fair-queue.ts'
 import { Kinds } from './kinds.ts'
+import type { Counters } from './metrics.ts'
 import { Shares } from './shares.ts'
 
 /**
@@ -20,12 +23,12 @@ export interface RegistryState {
   /** The same agents by what they can run, and who of them is free. */
   readonly kinds: Kinds
   readonly placements: Map<TaskId, Placement>
-  /** Fences that ended here, oldest first: a late or repeated enqueue of one must not be granted again. */
-  readonly over: Map<TaskId, OverFence>
+  /** Fences that ended here: a late or repeated enqueue of one must not be granted again. */
+  readonly over: AgedMap<TaskId, OverFence>
   /** Waiting tasks by requirement class. */
   readonly queues: Map<string, FairQueue>
   readonly shares: Shares
-  /** Classes whose tasks no engine that is there can run, since when. Lives in memory only. */
+  /** Classes whose tasks no engine that is there can run, and when the first of them is given up. Worked out anew after a load. */
   readonly uncovered: Map<string, number>
   /** Offered and granted tasks of each agent. */
   readonly held: Map<AgentId, Set<TaskId>>
@@ -33,12 +36,20 @@ export interface RegistryState {
   readonly deadlines: Deadlines<TaskId | AgentId>
   /** When it is next looked whether all that waits could still run; null when nothing waits. */
   coverageCheckMs: number | null
+  /** When it is next looked whether engines came for the jobs that wait; null: when an agent speaks of a change. */
+  reconsiderMs: number | null
   /** Jobs that wait for engines: until then they have no tasks. */
   readonly waiting: Map<JobId, WaitingJob>
-  outbox: Outbox<TrackedEffect>
+  readonly outbox: Outgoing<TrackedEffect>
   /** Which agent last completed a task of a job: it holds the artifacts. The newest jobs only. */
-  readonly lastAgent: Map<JobId, AgentId>
-  readonly counters: Map<string, number>
+  readonly lastAgent: AgedMap<JobId, AgentId>
+  readonly counters: Counters
+  countersChanged: boolean
+  countersSavedMs: number
+  /** Engines that have a label of their own in the counters. */
+  readonly measuredEngines: Set<string>
+  /** How fast each stage runs with each engine, model and device; see speeds.ts for the keys. */
+  readonly speeds: Map<string, Speed>
 }
 
 export interface AgentRecord {
@@ -96,6 +107,7 @@ export interface Holder {
   readonly embeddedModel: boolean
   /** Why this agent and no other. */
   readonly why: string | null
+  readonly speed: Speed | null
 }
 
 export interface WaitingJob {
@@ -113,25 +125,41 @@ export function emptyRegistry(): RegistryState {
     agents: new Map(),
     kinds: new Kinds(),
     placements: new Map(),
-    over: new Map(),
+    over: new AgedMap(),
     queues: new Map(),
     shares: new Shares(),
     uncovered: new Map(),
     held: new Map(),
     deadlines: new Deadlines(),
     coverageCheckMs: null,
+    reconsiderMs: null,
     waiting: new Map(),
-    outbox: new Map(),
-    lastAgent: new Map(),
+    outbox: new Outgoing(),
+    lastAgent: new AgedMap(),
     counters: new Map(),
+    countersChanged: false,
+    countersSavedMs: 0,
+    measuredEngines: new Set(),
+    speeds: new Map(),
   }
 }
 
 /** Tasks of one class can be run by the same engines, so they share a queue. */
 export function classOf(dispatch: Dispatch): string {
-  const requirements = dispatch.requirements
-  const { stage, engine_id, model_id, language, word_timestamps, diarization, split_channels } = requirements
-  return [stage, engine_id, model_id, language, word_timestamps, diarization, split_channels].join('|')
+  const { requirements } = dispatch
+  const { stage, engine_id, model_id, language, word_timestamps, diarization } = requirements
+  const { split_channels, streaming } = requirements
+  const parts = [
+    stage,
+    engine_id,
+    model_id,
+    language,
+    word_timestamps,
+    diarization,
+    split_channels,
+    streaming,
+  ]
+  return parts.join('|')
 }
 
 /** What the waiting tasks of a class require; null when none waits. */
@@ -164,8 +192,8 @@ export function heldBy(state: RegistryState, agentId: AgentId): Placement[] {
   return [...(state.held.get(agentId) ?? [])].flatMap((taskId) => state.placements.get(taskId) ?? [])
 }
 
-export function runnerOf({ agentId, engineId, modelId, embeddedModel, why }: Holder): Runner {
-  return { agentId, engineId, modelId, embeddedModel, why }
+export function runnerOf({ agentId, engineId, modelId, embeddedModel, why, speed }: Holder): Runner {
+  return { agentId, engineId, modelId, embeddedModel, why, speed }
 }
 
 /** How many tasks an agent holds of an engine, or of all. */

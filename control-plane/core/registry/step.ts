@@ -1,20 +1,21 @@
 import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { Machine } from '../machine.ts'
-import { earliest, nextDueMs } from '../outbox.ts'
+import { earliest } from '../outbox.ts'
 import * as agents from './agents.ts'
+import { checkCoverage, watchRevocation } from './coverage.ts'
 import type { RegistryEffect } from './effects.ts'
 import type { RegistryInput, RegistryReply } from './input.ts'
 import { OVER_MS } from './intervals.ts'
 import * as leases from './leases.ts'
+import { countJob, saveCounters } from './metrics.ts'
 import { offerWaiting } from './placement.ts'
-import { checkCoverage, type Pongs, watchAbsence } from './presence.ts'
+import type { Pongs } from './presence.ts'
 import type { RegistryState } from './state.ts'
 import * as tasks from './tasks.ts'
 import { type RegistryContext, Turn } from './turn.ts'
-import { reconsiderAll, wait } from './waiting.ts'
+import { reconsiderAll, reconsiderSoon, wait } from './waiting.ts'
 
-const OK: RegistryReply = { known: true, why: null }
-const NO_PONGS: Pongs = new Map()
+const OK: RegistryReply = { known: true, why: null, queueMs: 0 }
 
 type RegistryMachine = Machine<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
@@ -28,8 +29,8 @@ export function registryMachine(context: RegistryContext): RegistryMachine {
     },
 
     nextWakeMs(state) {
-      const coverageMs = state.queues.size === 0 ? null : state.coverageCheckMs
-      return earliest([nextDueMs(state.outbox), state.deadlines.nextMs(), coverageMs])
+      const { outbox, deadlines, coverageCheckMs, reconsiderMs } = state
+      return earliest([outbox.nextDueMs(), deadlines.nextMs(), coverageCheckMs, reconsiderMs])
     },
   }
 }
@@ -46,10 +47,12 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
       break
     case 'agent.disconnected':
       agents.disconnected(turn, input)
-      watchAbsence(turn)
       break
     case 'wait':
       wait(turn, input.job, input.pongs)
+      return OK
+    case 'job.ended':
+      countJob(turn, input.status, input.durationMs)
       return OK
     case 'unwait':
       turn.unwait(input.jobId)
@@ -63,6 +66,7 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
       break
     case 'revoke':
       agents.revoke(turn, input.agentId)
+      watchRevocation(turn)
       break
     case 'cancel':
       tasks.cancel(turn, input)
@@ -86,7 +90,7 @@ function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.mess
   const { agentId, message } = input
   if (message.type === 'agent.hello') {
     agents.hello(turn, input, message)
-    reconsiderAll(turn, NO_PONGS)
+    reconsiderSoon(turn)
     return true
   }
   const known = turn.state.agents.get(agentId)
@@ -97,7 +101,7 @@ function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.mess
   switch (message.type) {
     case 'agent.status':
       agents.status(turn, agent, message)
-      reconsiderAll(turn, NO_PONGS)
+      reconsiderSoon(turn)
       return true
     case 'agent.draining':
       agents.draining(turn, agent, message.reason)
@@ -130,9 +134,16 @@ function wake(turn: Turn, pongs: Pongs): void {
     else leases.expire(turn, due)
   }
   turn.repeatDue()
+  saveCounters(turn)
   if (state.coverageCheckMs !== null && state.coverageCheckMs <= nowMs) checkCoverage(turn, pongs)
-  for (const { taskId, endedAtMs } of state.over.values()) {
-    if (nowMs - endedAtMs < OVER_MS) break
+  if (state.reconsiderMs !== null && state.reconsiderMs <= nowMs) reconsiderAll(turn, pongs)
+  forgetOver(turn)
+}
+
+function forgetOver(turn: Turn): void {
+  const { over } = turn.state
+  for (let taskId = over.oldestKey(); taskId !== null; taskId = over.oldestKey()) {
+    if (turn.nowMs - (over.get(taskId)?.endedAtMs ?? 0) < OVER_MS) return
     turn.forgetOver(taskId)
   }
 }

@@ -3,10 +3,12 @@ import type { AgentMessage, TaskAck } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import { jobIdOf } from '#protocol/ids.ts'
 import type { JobReply } from '../job/input.ts'
+import { watchCoverage } from './coverage.ts'
 import type { RegistryInput, RegistryReply } from './input.ts'
+import { countAnswer, countTask, observeTask } from './metrics.ts'
 import { offerWaiting } from './placement.ts'
-import { watchCoverage } from './presence.ts'
-import { grantedTo, lastFence, runnerOf } from './state.ts'
+import { learnFrom, queueMs } from './speeds.ts'
+import { type Granted, grantedTo, lastFence, runnerOf } from './state.ts'
 import { lostId, type Turn } from './turn.ts'
 import { whyWaiting } from './why.ts'
 
@@ -31,9 +33,11 @@ type TaskFence = Pick<Input<'inquire'>, 'taskId' | 'fence'>
 export function inquire(turn: Turn, { taskId, fence }: TaskFence): RegistryReply {
   const placement = turn.state.placements.get(taskId)
   if (placement?.dispatch.fence !== fence) {
-    return { known: turn.state.outbox.has(lostId(taskId, fence)), why: null }
+    return { known: turn.state.outbox.has(lostId(taskId, fence)), why: null, queueMs: 0 }
   }
-  return { known: true, why: placement.at === 'queued' ? whyWaiting(turn.state, placement.dispatch) : null }
+  if (placement.at !== 'queued') return { known: true, why: null, queueMs: 0 }
+  const { dispatch } = placement
+  return { known: true, why: whyWaiting(turn.state, dispatch), queueMs: queueMs(turn.state, dispatch) }
 }
 
 /** The fence is over, whether it is here yet or not: an enqueue that comes after its cancel finds it so. */
@@ -65,17 +69,28 @@ export function forwardResult(
 }
 
 export function resultAnswered(turn: Turn, input: Input<'result.answered'>): void {
-  const { agentId, taskId, fence, completed } = input
+  const { agentId, taskId, fence, run } = input
   const placement = grantedTo(turn.state, agentId, { task_id: taskId, fence })
   if (placement !== null) {
-    if (completed) turn.remember(placement, agentId)
+    if (input.answer === 'accepted') measure(turn, placement, input)
+    if (run !== null) {
+      turn.remember(placement, agentId)
+      if (input.answer === 'accepted') learnFrom(turn, placement, run)
+    }
     turn.end(taskId, fence)
     const agent = turn.state.agents.get(agentId)
     if (agent !== undefined) turn.touchAgent({ ...agent, quietUntilMs: 0 })
   }
   const answer = ackOf(input.answer)
-  turn.count(`task_results_total{answer="${answer}"}`)
+  countAnswer(turn, answer)
   turn.send(agentId, { type: 'task.ack', task_id: taskId, fence, answer })
+}
+
+function measure(turn: Turn, { dispatch, engineId }: Granted, { run, end }: Input<'result.answered'>): void {
+  countTask(turn, dispatch.stage, end)
+  if (run === null) return
+  const { transfer_ms, swap_ms, load_ms, run_ms } = run.metrics
+  observeTask(turn, dispatch.stage, engineId, transfer_ms + swap_ms + load_ms + run_ms)
 }
 
 /** The Job's answer in the ack's words. */
@@ -88,5 +103,6 @@ function takeBack(turn: Turn, { taskId }: Pick<TaskFence, 'taskId'>, reason: str
   const placement = turn.state.placements.get(taskId)
   if (placement === undefined || placement.at === 'queued') return
   const { fence } = placement.dispatch
+  if (placement.at === 'offered') turn.refund(placement.dispatch)
   turn.send(placement.agentId, { type: 'task.cancel', task_id: taskId, fence, reason })
 }

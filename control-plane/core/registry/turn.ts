@@ -3,8 +3,8 @@ import type { Catalog } from '#protocol/catalog.ts'
 import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { Change } from '../machine.ts'
-import { answered, post, takeDue } from '../outbox.ts'
 import type { CoreSettings } from '../settings.ts'
+import type { Speed } from '../speed.ts'
 import type { RegistryEffect, TrackedEffect } from './effects.ts'
 import { dueMs, enter, leave, placeAgent, workOf } from './indexes.ts'
 import type {
@@ -19,6 +19,9 @@ import type {
 
 /** An agent may hold artifacts of this many recent jobs before the oldest is forgotten. */
 const REMEMBERED_JOBS = 1_000
+
+/** Stages times engines times models times devices; more than any fleet has. */
+const MAX_SPEEDS = 1_000
 
 /** What the machine is given besides its state: the operator's settings, and what could run. */
 export interface RegistryContext {
@@ -78,8 +81,13 @@ export class Turn {
   requeue({ dispatch }: Offered): void {
     leave(this.state, dispatch.taskId)
     enter(this.state, { dispatch, at: 'queued' }, 'front')
-    this.state.shares.refund(dispatch.share, workOf(dispatch))
+    this.refund(dispatch)
     this.state.coverageCheckMs ??= this.nowMs + this.settings.offlineMs
+  }
+
+  /** An offer came to nothing, so its work was not done. */
+  refund(dispatch: Dispatch): void {
+    this.state.shares.refund(dispatch.share, workOf(dispatch))
   }
 
   offer(placement: Offered): void {
@@ -106,8 +114,6 @@ export class Turn {
     this.state.placements.delete(taskId)
     this.answered(startedId(taskId, fence))
     const over: OverFence = { at: 'over', taskId, fence, endedAtMs: this.nowMs }
-    // Deleted first, so that the map stays in the order of time.
-    this.state.over.delete(taskId)
     this.state.over.set(taskId, over)
     this.changes.push({ kind: 'task', id: taskId, value: over })
   }
@@ -128,39 +134,42 @@ export class Turn {
   }
 
   order(id: string, effect: TrackedEffect): void {
-    if (this.state.outbox.has(id)) return
-    this.state.outbox = post(this.state.outbox, id, effect, this.nowMs)
-    this.changes.push({ kind: 'outbox', id, value: this.state.outbox.get(id) })
+    const posted = this.state.outbox.post(id, effect, this.nowMs)
+    if (posted === null) return
+    this.changes.push({ kind: 'outbox', id, value: posted })
     this.effects.push({ type: 'tracked', id, effect })
   }
 
   answered(id: string): void {
-    if (!this.state.outbox.has(id)) return
-    this.state.outbox = answered(this.state.outbox, id)
+    if (!this.state.outbox.answered(id)) return
     this.changes.push({ kind: 'outbox', id, value: null })
   }
 
   /** Perform again what is unanswered and due. When it is due next lives in memory only: no row is written for it. */
   repeatDue(): void {
-    const { outbox, due } = takeDue(this.state.outbox, this.nowMs)
-    this.state.outbox = outbox
-    for (const { id, effect } of due) this.effects.push({ type: 'tracked', id, effect })
+    for (const { id, effect } of this.state.outbox.takeDue(this.nowMs)) {
+      this.effects.push({ type: 'tracked', id, effect })
+    }
   }
 
   send(agentId: AgentId, message: ServerMessage): void {
     this.effects.push({ type: 'send', agentId, message })
   }
 
-  count(name: string): void {
-    this.state.counters.set(name, (this.state.counters.get(name) ?? 0) + 1)
+  /** Saved now and then: a speed that is a few runs old is still one. */
+  learn(key: string, speed: Speed): void {
+    const { speeds } = this.state
+    if (!speeds.has(key) && speeds.size >= MAX_SPEEDS) return
+    speeds.set(key, speed)
+    const isTelling = speed.count <= 4 ? speed.count === 1 || speed.count === 4 : speed.count % 16 === 0
+    if (isTelling) this.changes.push({ kind: 'speed', id: key, value: speed })
   }
 
   remember(placement: Placement, agentId: AgentId): void {
     const { lastAgent } = this.state
-    lastAgent.delete(placement.dispatch.jobId)
     lastAgent.set(placement.dispatch.jobId, agentId)
-    const oldest = lastAgent.keys().next()
-    if (lastAgent.size > REMEMBERED_JOBS && oldest.done !== true) lastAgent.delete(oldest.value)
+    const oldest = lastAgent.oldestKey()
+    if (lastAgent.size > REMEMBERED_JOBS && oldest !== null) lastAgent.delete(oldest)
   }
 
   #save(placement: Placement): void {

@@ -18,6 +18,7 @@ export function agentViews(state: RegistryState, pool: Pool, looking: Looking): 
     name: agent.name,
     pool,
     status: agentStatus(agent, looking),
+    why: agentWhy(agent, looking),
     version: agent.hello.version,
     platform: agent.hello.platform,
     slots: agent.hello.slots,
@@ -31,17 +32,15 @@ export function agentViews(state: RegistryState, pool: Pool, looking: Looking): 
 export function engineViews(state: RegistryState, looking: Looking): EngineView[] {
   return [...state.agents.values()].flatMap((agent) =>
     agent.hello.engines.map((engine) => {
-      const running = runningTasks(state, agent, engine.manifest.id)
+      const full = whyFull(state, agent, engine)
       return {
         ...engine,
         engine_id: engine.manifest.id,
         agent_id: agent.id,
         agent_name: agent.name,
-        status: engineStatus(
-          agentStatus(agent, looking),
-          heldOf(state, agent.id, engine.manifest.id) >= engine.slots,
-        ),
-        running_tasks: running,
+        status: engineStatus(agentStatus(agent, looking), full !== null),
+        why: agentWhy(agent, looking) ?? full,
+        running_tasks: runningTasks(state, agent, engine.manifest.id),
         active_sessions: 0,
         queued_tasks: queuedTasks(state, engine),
       }
@@ -50,11 +49,26 @@ export function engineViews(state: RegistryState, looking: Looking): EngineView[
 }
 
 /** Waiting tasks by stage. */
-export function queueDepths(state: RegistryState): ReadonlyMap<string, number> {
+export function stageDepths(state: RegistryState): ReadonlyMap<string, number> {
   const depths = new Map<string, number>()
-  for (const [queue, taskIds] of state.queues) {
-    const stage = queue.slice(0, queue.indexOf('|'))
-    depths.set(stage, (depths.get(stage) ?? 0) + taskIds.size)
+  for (const [key, queue] of state.queues) {
+    const stage = requirementsOf(state, key)?.stage
+    if (stage !== undefined) depths.set(stage, (depths.get(stage) ?? 0) + queue.size)
+  }
+  return depths
+}
+
+/** Waiting tasks by each engine that could run them; one that several could run counts for each. */
+export function engineDepths(state: RegistryState): ReadonlyMap<string, number> {
+  const depths = new Map<string, number>()
+  for (const [key, queue] of state.queues) {
+    const requirements = requirementsOf(state, key)
+    if (requirements === null) continue
+    const engines = new Set<string>()
+    for (const kind of state.kinds) {
+      for (const { engine } of kind.fitting(key, requirements)) engines.add(engine.manifest.id)
+    }
+    for (const engine of engines) depths.set(engine, (depths.get(engine) ?? 0) + queue.size)
   }
   return depths
 }
@@ -64,6 +78,34 @@ export function agentStatus(agent: AgentRecord, { nowMs, pongs, settings }: Look
   if (agent.session === null || silentMs > settings.offlineMs) return 'offline'
   if (agent.draining !== null || agent.cordoned !== null) return 'draining'
   return silentMs > settings.suspectMs ? 'suspect' : 'online'
+}
+
+/** Why an agent is not online, in words. */
+function agentWhy(agent: AgentRecord, looking: Looking): string | null {
+  const reasons = [whyAbsent(agent, looking), whyOutOfService(agent)].filter((reason) => reason !== null)
+  return reasons.length === 0 ? null : reasons.join('; ')
+}
+
+function whyAbsent(agent: AgentRecord, { nowMs, pongs, settings }: Looking): string | null {
+  if (agent.session === null) return 'not connected'
+  const silentMs = nowMs - lastSeenMs(agent, pongs)
+  return silentMs > settings.suspectMs ? `not heard of for ${Math.floor(silentMs / 1000)} s` : null
+}
+
+function whyOutOfService({ cordoned, draining }: AgentRecord): string | null {
+  if (cordoned === null) return draining === null ? null : `draining (${draining})`
+  return `drained by the operator (${cordoned})${draining === null ? '' : ', and leaving'}`
+}
+
+/** A task takes a slot of its engine and one of its agent. */
+function whyFull(state: RegistryState, agent: AgentRecord, engine: RunningEngine['engine']): string | null {
+  if (heldOf(state, agent.id, engine.manifest.id) >= engine.slots) return taken(engine.slots, 'its')
+  const { slots } = agent.hello
+  return heldOf(state, agent.id, null) >= slots ? taken(slots, "its agent's") : null
+}
+
+function taken(slots: number, whose: string): string {
+  return slots === 1 ? `${whose} slot is taken` : `all of ${whose} ${slots} slots are taken`
 }
 
 function lastSeenMs(agent: AgentRecord, pongs: Pongs): number {

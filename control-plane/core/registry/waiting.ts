@@ -1,6 +1,7 @@
+import type { JobId } from '#protocol/ids.ts'
+import type { PipelineChoice } from '../pipeline.ts'
 import type { NoCapableEngine } from '../select.ts'
-import type { Pongs } from './presence.ts'
-import { selectFor } from './presence.ts'
+import { type Pongs, selectFor } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 import type { Turn } from './turn.ts'
 
@@ -9,12 +10,25 @@ import type { Turn } from './turn.ts'
 /** Puts a job on the list, and answers at once when its engines are there already. */
 export function wait(turn: Turn, job: WaitingJob, pongs: Pongs): void {
   if (!turn.state.waiting.has(job.jobId)) turn.wait(job)
-  reconsider(turn, job, pongs)
+  tell(turn, job.jobId, selectFor(turn.state, job.parameters, pongs, turn.nowMs, turn.context))
 }
 
-/** What came or changed may be what somebody waits for. */
+/** What came or changed may be what somebody waits for. At the next wake: it alone knows which silent agents are there. */
+export function reconsiderSoon(turn: Turn): void {
+  if (turn.state.waiting.size > 0) turn.state.reconsiderMs = turn.nowMs
+}
+
+/** Jobs that ask for the same get the same. */
 export function reconsiderAll(turn: Turn, pongs: Pongs): void {
-  for (const job of [...turn.state.waiting.values()]) reconsider(turn, job, pongs)
+  const { state, nowMs, context } = turn
+  state.reconsiderMs = null
+  const choices = new Map<string, PipelineChoice>()
+  for (const { jobId, parameters } of state.waiting.values()) {
+    const asked = JSON.stringify(parameters)
+    const choice = choices.get(asked) ?? selectFor(state, parameters, pongs, nowMs, context)
+    choices.set(asked, choice)
+    tell(turn, jobId, choice)
+  }
 }
 
 /** Why no engine will do, in one sentence. */
@@ -23,7 +37,7 @@ export function sentenceOf({ requirements, runningEngines, catalogAlternatives }
   const [first] = catalogAlternatives
   const help = first === undefined ? '' : ` What helps: ${first.command}`
   if (runningEngines.length === 0) {
-    return `No agent is connected, so nothing can run ${stage}.${help === '' ? '' : help}`
+    return `No agent is connected, so nothing can run ${stage}.${help}`
   }
   const serving = runningEngines.filter(({ reason }) => !reason.startsWith('does not serve'))
   const named = (serving.length === 0 ? runningEngines : serving).slice(0, 10)
@@ -31,7 +45,6 @@ export function sentenceOf({ requirements, runningEngines, catalogAlternatives }
   return `No running engine can do ${stage} as asked (${reasons}).${help}`
 }
 
-function reconsider(turn: Turn, { jobId, parameters }: WaitingJob, pongs: Pongs): void {
-  const choice = selectFor(turn.state, parameters, pongs, turn.nowMs, turn.context)
+function tell(turn: Turn, jobId: JobId, choice: PipelineChoice): void {
   if (choice.ok) turn.order(`selected:${jobId}`, { type: 'job.selected', jobId, pipeline: choice.pipeline })
 }

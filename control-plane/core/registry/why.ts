@@ -35,6 +35,7 @@ export function whyChosen(
 ): string {
   const name = state.agents.get(agentId)?.name ?? agentId
   const merits: string[] = []
+  const chosen = { agentId, engine, model }
   if (model?.loaded === true) merits.push(`${model.id} is loaded`)
   if (state.lastAgent.get(dispatch.jobId) === agentId) merits.push('it has the recording')
   if (merits.length === 0) merits.push('it is free')
@@ -43,11 +44,11 @@ export function whyChosen(
     if (other.id === agentId) continue
     if (others.length === MAX_NAMED) break
     others.push(
-      `${other.name}: ${problemOf(state, other, dispatch) ?? shortOf(state, other, dispatch, engine.manifest.id)}`,
+      `${other.name}: ${problemOf(state, other, dispatch) ?? shortOf(state, other, dispatch, chosen)}`,
     )
   }
-  const chosen = `${name}: ${merits.join(', ')}`
-  return others.length === 0 ? chosen : cut(`${chosen}. Not ${joined(others, state.agents.size - 1)}`)
+  const reason = `${name}: ${merits.join(', ')}`
+  return others.length === 0 ? reason : cut(`${reason}. Not ${joined(others, state.agents.size - 1)}`)
 }
 
 /** Why an agent cannot take the task now; null when it could. */
@@ -75,16 +76,29 @@ function busyOrQuiet(state: RegistryState, agent: AgentRecord): string | null {
   return agent.missedAtMs > 0 ? 'did not answer the last offer' : 'declined the last offer'
 }
 
-/** What an agent that could as well comes short of. */
-function shortOf(state: RegistryState, agent: AgentRecord, dispatch: Dispatch, engineId: string): string {
-  if (dispatch.avoid.includes(agent.id)) return 'it failed this task before'
+interface Chosen extends EngineFit {
+  readonly agentId: AgentId
+}
+
+/** What an agent that could as well comes short of, beside the one that was chosen. */
+function shortOf(state: RegistryState, agent: AgentRecord, dispatch: Dispatch, chosen: Chosen): string {
+  const { avoid, preferredEngineId, requirements, jobId } = dispatch
   const fitting = agent.hello.engines.flatMap((engine) => {
-    const fit = fits(dispatch.requirements, engine)
+    const fit = fits(requirements, engine)
     return fit.fits ? [{ id: engine.manifest.id, model: fit.model }] : []
   })
-  if (fitting.every(({ model }) => model?.embedded === true)) return 'it has the embedded model only'
-  if (!fitting.some(({ id }) => id === engineId)) return `it has no ${engineId}`
-  if (fitting.every(({ model }) => model !== null && !model.loaded)) return 'its model is not loaded'
+  const isPreferred = chosen.engine.manifest.id === preferredEngineId
+  if (avoid.includes(agent.id) && !avoid.includes(chosen.agentId)) return 'it failed this task before'
+  if (chosen.model?.embedded !== true && fitting.every(({ model }) => model?.embedded === true)) {
+    return 'it has the embedded model only'
+  }
+  if (isPreferred && !fitting.some(({ id }) => id === preferredEngineId)) {
+    return `it has no ${preferredEngineId}`
+  }
+  if (chosen.model?.loaded === true && !fitting.some(({ model }) => model?.loaded === true)) {
+    return `${chosen.model.id} is not loaded`
+  }
+  if (state.lastAgent.get(jobId) === chosen.agentId) return 'it does not have the recording'
   return `no better (${heldOf(state, agent.id, null)} of ${agent.hello.slots} slots taken)`
 }
 

@@ -5,13 +5,13 @@
 export class Deadlines<Key> {
   readonly #dueMs = new Map<Key, number>()
   /** Each key with a deadline has at least one entry, none later than its deadline. */
-  readonly #heap: Entry<Key>[] = []
+  #heap: Entry<Key>[] = []
   readonly #earliestEntryMs = new Map<Key, number>()
 
   /** Null: nothing is due any more. */
   set(key: Key, dueMs: number | null): void {
     if (dueMs === null) {
-      this.#dueMs.delete(key)
+      if (this.#dueMs.delete(key)) this.#sweep()
       return
     }
     this.#dueMs.set(key, dueMs)
@@ -21,6 +21,11 @@ export class Deadlines<Key> {
 
   nextMs(): number | null {
     return this.#top()?.atMs ?? null
+  }
+
+  /** Who is due first; null for nobody. */
+  first(): Key | null {
+    return this.#top()?.key ?? null
   }
 
   /** Takes what is due at `nowMs`, one after another; null when there is no more. */
@@ -42,6 +47,17 @@ export class Deadlines<Key> {
       if (dueMs !== undefined && isLast) this.#push({ key: top.key, atMs: dueMs })
     }
     return null
+  }
+
+  /** Entries of keys that are long gone wait for the top, which may take as long as the earliest deadline lasts. */
+  #sweep(): void {
+    if (this.#heap.length < SWEEP_FROM || this.#heap.length < 2 * this.#dueMs.size) return
+    const entries = Array.from(this.#dueMs, ([key, atMs]): Entry<Key> => ({ key, atMs }))
+    // Sorted is a heap, too.
+    entries.sort((a, b) => a.atMs - b.atMs)
+    this.#heap = entries
+    this.#earliestEntryMs.clear()
+    for (const { key, atMs } of entries) this.#earliestEntryMs.set(key, atMs)
   }
 
   #push(entry: Entry<Key>): void {
@@ -76,6 +92,9 @@ export class Deadlines<Key> {
     heap[index] = last
   }
 }
+
+/** Fewer entries than these are no burden. */
+const SWEEP_FROM = 256
 
 interface Entry<Key> {
   readonly key: Key

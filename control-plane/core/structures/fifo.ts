@@ -1,69 +1,64 @@
 /**
- * A line in which anybody may leave from the middle: constant time each, amortised, whatever the length. (The order of a
- * JavaScript Set is no substitute: its iterator walks over everything that was deleted before the first member.)
+ * A line in which anybody may leave from the middle, and go back to the front: constant time each, whatever the length.
+ * (The order of a JavaScript Set is no substitute: its iterator walks over everything that was deleted before the first
+ * member.)
  */
 export class Fifo<Member> {
-  #places: (Member | typeof GONE)[] = []
-  #head = 0
-  /** The number of the first place: places are numbered through for ever, so that they survive compaction. */
-  #firstNumber = 0
-  readonly #numbers = new Map<Member, number>()
+  readonly #places = new Map<Member, Place<Member>>()
+  #first: Place<Member> | null = null
+  #last: Place<Member> | null = null
 
   get size(): number {
-    return this.#numbers.size
+    return this.#places.size
   }
 
   has(member: Member): boolean {
-    return this.#numbers.has(member)
+    return this.#places.has(member)
   }
 
   first(): Member | null {
-    const member = this.#places[this.#head]
-    return member === undefined || member === GONE ? null : member
+    return this.#first?.member ?? null
   }
 
+  /** To the end; who stands in the line already moves there. */
   push(member: Member): void {
-    this.#numbers.set(member, this.#firstNumber + this.#places.length)
-    this.#places.push(member)
+    this.remove(member)
+    const place: Place<Member> = { member, before: this.#last, after: null }
+    if (this.#last === null) this.#first = place
+    else this.#last.after = place
+    this.#last = place
+    this.#places.set(member, place)
   }
 
-  /** Back to the front, for whoever was let through too early. */
+  /** To the front, for whoever was let through too early. */
   unshift(member: Member): void {
-    if (this.#head > 0) this.#head--
-    else {
-      this.#places.unshift(GONE)
-      this.#firstNumber--
-    }
-    this.#places[this.#head] = member
-    this.#numbers.set(member, this.#firstNumber + this.#head)
+    this.remove(member)
+    const place: Place<Member> = { member, before: null, after: this.#first }
+    if (this.#first === null) this.#last = place
+    else this.#first.before = place
+    this.#first = place
+    this.#places.set(member, place)
   }
 
   remove(member: Member): boolean {
-    const number = this.#numbers.get(member)
-    if (number === undefined) return false
-    this.#numbers.delete(member)
-    this.#places[number - this.#firstNumber] = GONE
-    while (this.#head < this.#places.length && this.#places[this.#head] === GONE) this.#head++
-    this.#compact()
+    const place = this.#places.get(member)
+    if (place === undefined) return false
+    this.#places.delete(member)
+    const { before, after } = place
+    if (before === null) this.#first = after
+    else before.after = after
+    if (after === null) this.#last = before
+    else after.before = before
     return true
   }
 
   *[Symbol.iterator](): Iterator<Member> {
-    for (let index = this.#head; index < this.#places.length; index++) {
-      const member = this.#places[index]
-      if (member !== undefined && member !== GONE) yield member
-    }
-  }
-
-  /** Half of the places are empty and lie before the head: they go, at a cost that their removals have paid. */
-  #compact(): void {
-    if (this.#head < COMPACT_FROM || this.#head * 2 < this.#places.length) return
-    this.#places = this.#places.slice(this.#head)
-    this.#firstNumber += this.#head
-    this.#head = 0
+    for (let place = this.#first; place !== null; place = place.after) yield place.member
   }
 }
 
-const GONE = Symbol('gone')
-/** Below this many empty places compaction costs more than it gives back. */
-const COMPACT_FROM = 64
+interface Place<Member> {
+  readonly member: Member
+  before: Place<Member> | null
+  after: Place<Member> | null
+}

@@ -33,6 +33,14 @@ export class ControlPlane {
   /** Of the next posted results: what they get; `accepted` when nothing is ordered. */
   readonly answerResults: (Rejection | 'stale' | 'accepted')[] = []
   joinAnswer: Rejection = { status: 201 }
+  /** What each rotation showed; they are answered in order `da_rotated-1`, `da_rotated-2` ... */
+  readonly rotations = new Inbox<string | undefined>()
+  /** What the n-th rotation waits for before it is answered. */
+  beforeRotation: (n: number) => Promise<void> = () => Promise.resolve()
+  /** Of the next rotations: refuse them, or make a new credential and lose the answer. */
+  readonly answerRotations: (Rejection | 'lost')[] = []
+  /** Which credentials a dial may show. */
+  opens: (authorization: string | undefined) => boolean = () => true
   answersPings = true
   /** What the welcome says besides the usual; `resume` defaults to everything that hello says is running. */
   welcome: Partial<z.infer<typeof Welcome>> | 'none' = {}
@@ -44,7 +52,8 @@ export class ControlPlane {
     http.on('request', (request, response) => void this.#answer(request, response))
     http.on('upgrade', (request, socket, head) => {
       this.dials.put({ atMs: performance.now(), authorization: request.headers.authorization })
-      const rejection = this.rejectDials.shift()
+      const isGood = this.opens(request.headers.authorization)
+      const rejection = this.rejectDials.shift() ?? (isGood ? undefined : { status: 401 })
       if (rejection !== undefined) {
         const headers = Object.entries(rejection.headers ?? {}).map(
           ([name, value]) => `${name}: ${value}\r\n`,
@@ -103,6 +112,7 @@ export class ControlPlane {
       if (path.startsWith('/agent/v1/artifacts/')) return await this.artifacts.handle(request, response)
       const body: unknown = JSON.parse((await bodyOf(request)).toString())
       if (path === '/agent/v1/join') return this.#join(request, response)
+      if (path === '/agent/v1/credential') return await this.#rotate(request, response)
       return this.#result(TaskResult.parse(body), response)
     } catch {
       // The agent ended the request in the middle: nobody waits for an answer.
@@ -115,6 +125,17 @@ export class ControlPlane {
     if (this.joinAnswer.status !== 201)
       response.writeHead(this.joinAnswer.status, this.joinAnswer.headers).end()
     else json(response, 201, { agent_id: AGENT_ID, pool: 'default', credential: CREDENTIAL })
+  }
+
+  async #rotate(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.rotations.put(request.headers.authorization)
+    const answer = this.answerRotations.shift()
+    const number = this.rotations.all.length
+    await this.beforeRotation(number)
+    const credential = `da_rotated-${number}`
+    if (answer === 'lost') response.destroy()
+    else if (answer !== undefined) response.writeHead(answer.status, answer.headers).end()
+    else json(response, 201, { agent_id: AGENT_ID, credential })
   }
 
   #result(result: z.infer<typeof TaskResult>, response: ServerResponse): void {

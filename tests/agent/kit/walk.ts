@@ -17,7 +17,7 @@ export const DONE: TaskOutcome = {
   status: 'completed',
   artifacts: [],
   summary: PREPARE_SUMMARY,
-  metrics: { transfer_ms: 0, load_ms: 0, run_ms: 0 },
+  metrics: { transfer_ms: 0, swap_ms: 0, load_ms: 0, run_ms: 0 },
 }
 
 /** A session that is driven by hand: a virtual clock, and everything that it ordered. */

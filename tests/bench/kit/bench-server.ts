@@ -9,11 +9,12 @@ export interface BenchServer extends AsyncDisposable {
   readonly client: Dalston
 }
 
-export async function startBenchServer(): Promise<BenchServer> {
+/** `workerPath`: another build than the project's own. */
+export async function startBenchServer(workerPath?: string): Promise<BenchServer> {
   const folder = new TempFolder()
   const logFd = openSync(folder.join('log'), 'w')
   const dataPath = folder.join('data')
-  const host = await startHost({ dataPath, host: '127.0.0.1', port: 0, agent: false, logFd })
+  const host = await startHost({ dataPath, host: '127.0.0.1', port: 0, agent: false, logFd, workerPath })
   return {
     host,
     client: new Dalston({ server: host.address, apiKey: host.apiKey }),

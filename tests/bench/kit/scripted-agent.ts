@@ -13,26 +13,30 @@ type Of<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Typ
 export class ScriptedAgent {
   readonly #socket: WebSocket
   readonly #listeners = new Set<(message: ServerMessage) => void>()
+  /** Called at each pong; what a bench of heartbeats sets. */
+  onPong: () => void = () => undefined
+  readonly closed: Promise<void>
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
     const heartbeat = setInterval(() => socket.send('ping'), HEARTBEAT_MS)
-    socket.on('close', () => clearInterval(heartbeat))
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
+    this.closed.then(() => clearInterval(heartbeat))
+    socket.on('error', () => undefined) // `close` follows
     socket.on('message', (data) => {
-      if (String(data) === 'pong') return
+      if (String(data) === 'pong') return this.onPong()
       const message = ServerMessage.parse(JSON.parse(String(data)))
       for (const listener of [...this.#listeners]) listener(message)
     })
   }
 
-  static async join({ host, client }: BenchServer, slots: number): Promise<ScriptedAgent> {
-    const { token } = await client.createJoinToken()
-    const answer = await fetch(`${host.address}/agent/v1/join`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'bench' }),
-    })
-    const { credential } = Joined.parse(await answer.json())
+  static async join(server: BenchServer, slots: number): Promise<ScriptedAgent> {
+    const { token } = await server.client.createJoinToken()
+    return ScriptedAgent.connect(server, await joinAgent(server, token), slots)
+  }
+
+  /** With the credential of an agent that joined before. */
+  static async connect({ host }: BenchServer, credential: string, slots: number): Promise<ScriptedAgent> {
     const url = `${host.address.replace('http', 'ws')}/agent/v1/connect`
     const socket = new WebSocket(url, { headers: { authorization: `Bearer ${credential}` } })
     await once(socket, 'open')
@@ -49,12 +53,23 @@ export class ScriptedAgent {
       engines: announced(slots),
       running: [],
     })
-    await welcome
+    await Promise.race([
+      welcome,
+      agent.closed.then(() => Promise.reject(new Error('closed before a welcome'))),
+    ])
     return agent
   }
 
   send(message: AgentMessage): void {
     this.#socket.send(JSON.stringify(message))
+  }
+
+  ping(): void {
+    this.#socket.send('ping')
+  }
+
+  on(listener: (message: ServerMessage) => void): void {
+    this.#listeners.add(listener)
   }
 
   next<Type extends ServerMessage['type']>(
@@ -75,6 +90,16 @@ export class ScriptedAgent {
   close(): void {
     this.#socket.close()
   }
+}
+
+/** The credential of a new agent. */
+export async function joinAgent({ host }: BenchServer, token: string): Promise<string> {
+  const answer = await fetch(`${host.address}/agent/v1/join`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'bench' }),
+  })
+  return Joined.parse(await answer.json()).credential
 }
 
 function announced(slots: number): Extract<AgentMessage, { type: 'agent.hello' }>['engines'] {

@@ -60,6 +60,7 @@ export function aJob(changes: Partial<JobView> = {}): JobView {
     why: null,
     error: null,
     pipeline_warnings: [],
+    rerun_of: null,
     result: null,
     ...changes,
   })

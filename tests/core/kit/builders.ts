@@ -72,6 +72,8 @@ export function aJob(parts: JobParts = {}): JobSpec {
     keyId: 'key-1',
     pipeline,
     tasks: pipeline === null ? [] : planTasks(id, parameters, pipeline, null),
+    trace: { traceId: '0af7651916cd43dd8448eb211c80319c', parentSpanId: null },
+    reuse: null,
   }
 }
 
@@ -278,7 +280,7 @@ export function completed(task: TaskId, fence: number): TaskOutcome {
     status: 'completed',
     artifacts: [anArtifact(name, `${outputPrefix(task, fence)}${name}`)],
     summary: aSummary(stage),
-    metrics: { transfer_ms: 1, load_ms: 1, run_ms: 1 },
+    metrics: { transfer_ms: 1, swap_ms: 0, load_ms: 1, run_ms: 1 },
   }
 }
 
@@ -292,3 +294,10 @@ export function aSegment(parts: Partial<Segment> = {}): Segment {
   const base = { id: 0, start: 0, end: 2, text: 'hello world', confidence: null, speaker: null, words: [] }
   return { ...base, ...parts }
 }
+
+/** What the registry hears of a completed run, and of one that failed. */
+export const A_RUN = {
+  end: 'completed',
+  run: { metrics: { transfer_ms: 1, swap_ms: 0, load_ms: 1, run_ms: 1 }, audioSeconds: null },
+} as const
+export const NO_RUN = { end: 'failed', run: null } as const

@@ -6,6 +6,7 @@ import { loadJob } from '#core/job/load.ts'
 import { type JobMachineState, type JobState, NO_JOB, type TaskState } from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
 import { jobView } from '#core/job/view.ts'
+import type { CoreSettings } from '#core/settings.ts'
 import type { JobEvent } from '#protocol/events.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import type { JobView } from '#protocol/job.ts'
@@ -14,7 +15,10 @@ import type { TaskOutcome } from '#protocol/task.ts'
 import { agentId, aJob, completed, T0, taskId } from './builders.ts'
 import { SavedRecords } from './records.ts'
 
-const machine = jobMachine()
+interface Options {
+  readonly reloads?: boolean
+  readonly settings?: CoreSettings
+}
 
 /** One job machine with its clock and its disk. `reloads`: the object is evicted after every step. */
 export class JobRun {
@@ -25,20 +29,22 @@ export class JobRun {
   effects: readonly JobEffect[] = []
   readonly published: { readonly seq: number | null; readonly event: JobEvent }[] = []
   readonly #reloads: boolean
+  readonly #machine: ReturnType<typeof jobMachine>
 
-  constructor(options: { readonly reloads?: boolean } = {}) {
+  constructor(options: Options = {}) {
     this.#reloads = options.reloads ?? false
+    this.#machine = jobMachine(options.settings)
   }
 
-  static created(spec: JobSpec = aJob(), options: { readonly reloads?: boolean } = {}): JobRun {
+  static created(spec: JobSpec = aJob(), options: Options = {}): JobRun {
     const run = new JobRun(options)
     run.tell({ type: 'create', spec })
     return run
   }
 
   /** A job whose `prepare` runs on agent 1. */
-  static running(spec: JobSpec = aJob()): JobRun {
-    const run = JobRun.created(spec)
+  static running(spec: JobSpec = aJob(), options: Options = {}): JobRun {
+    const run = JobRun.created(spec, options)
     run.start('prepare')
     return run
   }
@@ -52,7 +58,7 @@ export class JobRun {
   }
 
   tell(input: JobInput): JobReply {
-    const step = machine.step(this.state, input, this.nowMs)
+    const step = this.#machine.step(this.state, input, this.nowMs)
     this.state = step.state
     this.records.write(step.changes)
     this.effects = step.effects
@@ -94,9 +100,9 @@ export class JobRun {
     return this.tell({ type: 'task.lost', taskId: this.id(stage), fence, counted, error: LEASE_OVER })
   }
 
-  placed(stage: Stage, known: boolean, why: string | null = null): JobReply {
+  placed(stage: Stage, known: boolean, why: string | null = null, queueMs = 0): JobReply {
     const { fence } = this.task(stage)
-    return this.tell({ type: 'task.placed', taskId: this.id(stage), fence, known, why })
+    return this.tell({ type: 'task.placed', taskId: this.id(stage), fence, known, why, queueMs })
   }
 
   get job(): JobState {
@@ -105,7 +111,7 @@ export class JobRun {
   }
 
   get view(): JobView {
-    return jobView(this.job, this.state.live)
+    return jobView(this.job, this.state.live, this.nowMs)
   }
 
   task(stage: Stage): TaskState {
@@ -117,7 +123,7 @@ export class JobRun {
   /** The types and ids of what the last step ordered, without what it published. */
   get orders(): string[] {
     return this.effects.flatMap((effect) => {
-      if (effect.type === 'publish') return []
+      if (effect.type === 'publish' || effect.type === 'registry.ended') return []
       if (effect.type === 'tracked') return [effect.id]
       if (effect.type === 'artifacts.discard') return [`${effect.type}:${effect.prefix}`]
       return [`${effect.type}:${effect.taskId}:${effect.fence}`]
@@ -129,7 +135,7 @@ export class JobRun {
   }
 
   get nextWakeMs(): number | null {
-    return machine.nextWakeMs(this.state)
+    return this.#machine.nextWakeMs(this.state)
   }
 
   id(stage: Stage) {
@@ -145,7 +151,7 @@ interface ResultParts {
 }
 
 export function aRunner(agent: AgentId | null = agentId()): Runner {
-  return { agentId: agent, engineId: 'ctc', modelId: null, embeddedModel: false, why: null }
+  return { agentId: agent, engineId: 'ctc', modelId: null, embeddedModel: false, why: null, speed: null }
 }
 
 const LEASE_OVER = { code: 'task_lost', message: 'lease over', retryable: true }

@@ -180,11 +180,16 @@ export class JobObject extends SimulatedObject {
     // Saved and evicted before anything left.
     if (this.maybeEvict(0.02)) return step.reply
     for (const effect of step.effects) {
-      if (effect.type === 'publish' || effect.type === 'artifacts.discard') continue
+      if (
+        effect.type === 'publish' ||
+        effect.type === 'artifacts.discard' ||
+        effect.type === 'registry.ended'
+      )
+        continue
       if (effect.type === 'registry.inquire') {
         const { taskId, fence } = effect
-        this.#ask({ type: 'inquire', taskId, fence }, ({ known, why }) =>
-          this.handle({ type: 'task.placed', taskId, fence, known, why }),
+        this.#ask({ type: 'inquire', taskId, fence }, (placed) =>
+          this.handle({ type: 'task.placed', taskId, fence, ...placed }),
         )
         continue
       }
@@ -206,8 +211,8 @@ export class JobObject extends SimulatedObject {
         break
       case 'registry.enqueue': {
         const { taskId, fence } = effect.dispatch
-        this.#ask({ type: 'enqueue', dispatch: effect.dispatch }, ({ known, why }) => {
-          this.handle({ type: 'task.placed', taskId, fence, known, why })
+        this.#ask({ type: 'enqueue', dispatch: effect.dispatch }, (placed) => {
+          this.handle({ type: 'task.placed', taskId, fence, ...placed })
           answered()
         })
         break
@@ -268,7 +273,7 @@ export class JobObject extends SimulatedObject {
     )
     expectThat(job.seq >= this.#seq && facts.every(({ seq }, index) => seq === index + 1), 'seq has no gap')
     this.#seq = job.seq
-    const { overall } = jobView(job, live).progress
+    const { overall } = jobView(job, live, this.world.nowMs).progress
     expectThat(overall >= this.#percent, `percent fell from ${this.#percent} to ${overall}`)
     this.#percent = overall
     if (before !== null && isTerminal(before.status)) expectThat(job === before, 'a job that ended changed')
@@ -344,7 +349,7 @@ export class RegistryObject extends SimulatedObject {
       }
       case 'job.result': {
         const { agentId: agent, taskId, fence, outcome, runner } = effect
-        const told = { agentId: agent, taskId, fence, completed: outcome.status === 'completed' }
+        const told = { agentId: agent, taskId, fence, end: 'failed', run: null } as const
         const from = { agentId: agent, runner }
         this.#tell(effect.jobId, { type: 'task.result', taskId, fence, outcome, from }, (answer) =>
           this.handle({ type: 'result.answered', ...told, answer }),

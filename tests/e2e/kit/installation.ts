@@ -54,8 +54,7 @@ export class Installation {
 
   /** Runs the CLI as its user does. */
   dalston(...parameters: string[]): Promise<CliResult> {
-    const env = { ...process.env, DALSTON_SERVER: this.address, DALSTON_API_KEY: this.apiKey }
-    return finished(spawn('node', ['cli/main.ts', ...parameters], { cwd: ROOT, env }))
+    return runDalston(this, parameters)
   }
 
   async stop(): Promise<void> {
@@ -63,6 +62,15 @@ export class Installation {
     closeSync(this.#logFd)
     this.folder[Symbol.dispose]()
   }
+}
+
+/** `dalston …` for that server, to its end. */
+export function runDalston(
+  { address, apiKey }: { readonly address: string; readonly apiKey: string },
+  parameters: readonly string[],
+): Promise<CliResult> {
+  const env = { ...process.env, DALSTON_SERVER: address, DALSTON_API_KEY: apiKey }
+  return finished(spawn('node', ['cli/main.ts', ...parameters], { cwd: ROOT, env }))
 }
 
 export function sample(name: 'call' | 'dialogue' | 'dictation'): {

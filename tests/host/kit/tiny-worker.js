@@ -15,7 +15,8 @@ export default {
       return Response.json(await env.DB.prepare('SELECT count(*) AS visits FROM visits').first())
     }
     if (pathname === '/v1/agents/tokens') {
-      return Response.json({ token: 'dj_test', pool: 'default', expires_at: '2030-01-01T00:00:00.000Z' })
+      const id = `token_${'0'.repeat(26)}`
+      return Response.json({ id, token: 'dj_test', pool: 'default', expires_at: '2030-01-01T00:00:00.000Z' })
     }
     if (pathname === '/v1/console/links') {
       return Response.json({

@@ -21,6 +21,7 @@ const AGENT_WIRE = {
   PiiEntity,
   Joined: api.Joined,
   JoinRequest: api.JoinRequest,
+  RotatedCredential: api.RotatedCredential,
 }
 const PUBLIC_WIRE = {
   JobEvent,
@@ -36,6 +37,8 @@ const PUBLIC_WIRE = {
   EngineList: api.EngineList,
   ModelList: api.ModelList,
   AgentList: api.AgentList,
+  DrainAgent: api.DrainAgent,
+  JoinTokenList: api.JoinTokenList,
   CreateJoinToken: api.CreateJoinToken,
   CreatedJoinToken: api.CreatedJoinToken,
   SignInLink: api.SignInLink,

@@ -1,5 +1,5 @@
 import type { AgentView, EngineView, JobDocument, ModelView } from '#protocol/api.ts'
-import { AgentId, EngineId, JobId, ModelId, newId, Pool, TaskId } from '#protocol/ids.ts'
+import { AgentId, EngineId, JobId, JoinTokenId, ModelId, newId, Pool, TaskId } from '#protocol/ids.ts'
 import type { JobSummary, JobView, StageView } from '#protocol/job.ts'
 import type { Segment } from '#protocol/transcript.ts'
 
@@ -15,6 +15,7 @@ let made = 0
 export function aJobId(): JobId {
   return JobId.parse(newId('job', NOW_MS, new Uint8Array(16).fill(++made % 32)))
 }
+export const TOKEN_ID = JoinTokenId.parse(newId('token', NOW_MS, new Uint8Array(16).fill(3)))
 export const AGENT_ID = AgentId.parse(newId('agent', NOW_MS, new Uint8Array(16).fill(7)))
 
 export function aJob(given: Partial<JobView> = {}): JobView {
@@ -35,6 +36,7 @@ export function aJob(given: Partial<JobView> = {}): JobView {
     why: null,
     error: null,
     pipeline_warnings: [],
+    rerun_of: null,
     result: null,
     ...given,
   }
@@ -163,6 +165,7 @@ export function anEngine(
     agent_id: AGENT_ID,
     agent_name: 'laptop',
     status: 'ready',
+    why: null,
     running_tasks: 0,
     active_sessions: 0,
     queued_tasks: 0,
@@ -198,6 +201,7 @@ export function anAgent(given: Partial<AgentView> = {}): AgentView {
     name: 'laptop',
     pool: Pool.parse('default'),
     status: 'online',
+    why: null,
     version: '0.1.0',
     platform: 'linux-x64',
     slots: 2,

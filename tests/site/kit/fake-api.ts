@@ -2,7 +2,7 @@ import type { AgentView, EngineView, JobDocument, ModelView } from '#protocol/ap
 import { foldEvent, isTerminalEvent, type JobEvent } from '#protocol/events.ts'
 import { isTerminal, type JobView } from '#protocol/job.ts'
 import { PROBLEMS, type ProblemCode } from '#protocol/problem.ts'
-import { aSummary } from './builders.ts'
+import { aSummary, TOKEN_ID } from './builders.ts'
 
 /** The native API in memory, as far as the console reads it. Tests put jobs in and let events happen. */
 export class FakeApi {
@@ -50,7 +50,7 @@ export class FakeApi {
     if (pathname === '/v1/agents') return Response.json({ agents: this.agents })
     if (pathname === '/v1/agents/tokens') {
       return Response.json(
-        { token: 'dj_test', pool: 'default', expires_at: '2026-11-21T12:00:00Z' },
+        { id: TOKEN_ID, token: 'dj_test', pool: 'default', expires_at: '2026-11-21T12:00:00Z' },
         { status: 201 },
       )
     }

@@ -3,7 +3,7 @@ import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import type { Segment } from '#protocol/transcript.ts'
 
 /** What engines send back, for tests to which only the stage matters. */
-const metrics = { transfer_ms: 1, load_ms: 0, run_ms: 2 }
+const metrics = { transfer_ms: 1, swap_ms: 0, load_ms: 0, run_ms: 2 }
 
 export function completed(stage: EngineStage, artifacts: readonly Artifact[]): TaskOutcome {
   return { status: 'completed', artifacts: [...artifacts], summary: SUMMARIES[stage], metrics }

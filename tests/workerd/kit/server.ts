@@ -12,10 +12,11 @@ export type Server = Awaited<ReturnType<typeof startServer>>
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
-export async function startServer() {
+/** `variables`: settings of the operator. */
+export async function startServer(variables: Readonly<Record<string, string>> = {}) {
   const key = newKey('dk', randomBytes(KEY_RANDOM_BYTES))
   const tokenSecret = randomBytes(24).toString('hex')
-  const secrets = { ADMIN_KEY: key, TOKEN_SECRET: tokenSecret }
+  const secrets = { ADMIN_KEY: key, TOKEN_SECRET: tokenSecret, ...variables }
   // The runtime keeps its state under TMPDIR: in a folder of its own it can be looked at from outside, and removed.
   const folder = mkdtempSync(join(tmpdir(), 'dalston-workerd-'))
   const before = process.env.TMPDIR
