@@ -1,0 +1,50 @@
+import { apply } from './apply.ts'
+import { configOf, type SimConfig } from './config.ts'
+import type { SimEvent } from './event.ts'
+import { PRODUCT, type Product } from './product.ts'
+import { Scheduler } from './scheduler.ts'
+import { tail } from './tail.ts'
+import { type Violation, World } from './world.ts'
+
+/** An execution: what it began with, and everything that happened before the peaceful tail. */
+export interface Execution {
+  readonly config: SimConfig
+  readonly events: readonly SimEvent[]
+}
+
+export interface Outcome extends Execution {
+  readonly violation: Violation | null
+  readonly world: World
+}
+
+/** Runs what a seed brings: so many steps, then the tail. */
+export function simulate(seed: number, steps: number, product: Product = PRODUCT): Outcome {
+  const config = configOf(seed)
+  const world = new World(config, product)
+  const scheduler = new Scheduler(world, seed)
+  const events: SimEvent[] = []
+  while (events.length < steps && world.violation === null) {
+    const event = scheduler.next()
+    if (apply(world, event)) events.push(event)
+  }
+  if (world.violation === null) tail(world)
+  return { config, events, violation: world.violation, world }
+}
+
+/** Runs a list of events, passing over those that cannot happen; its outcome has those that did. */
+export function replay(
+  { config, events }: Execution,
+  product: Product = PRODUCT,
+  onEvent: (event: SimEvent, world: World) => void = () => {},
+): Outcome {
+  const world = new World(config, product)
+  const happened: SimEvent[] = []
+  for (const event of events) {
+    if (world.violation !== null) break
+    if (!apply(world, event)) continue
+    happened.push(event)
+    onEvent(event, world)
+  }
+  if (world.violation === null) tail(world)
+  return { config, events: happened, violation: world.violation, world }
+}

@@ -1,0 +1,144 @@
+import { isTerminal } from '#protocol/job.ts'
+import { apply } from './apply.ts'
+import type { SimEvent } from './event.ts'
+import { shortOf } from './names.ts'
+import type { World } from './world.ts'
+
+/** After the faults everything has this long to become quiet: retries, backoffs and leases have run out by then. */
+const PATIENCE_MS = 3 * 3_600_000
+/** A run of an engine takes this long. */
+const RUN_MS = 700
+/** A task that waits for its registry is known there after this: a Job that hears nothing asks after 60 s. */
+const KNOWN_MS = 150_000
+
+/**
+ * The peaceful tail: no faults, everything arrives in its order, timers ring in time, agents come back and their engines
+ * do their work. It needs no chance, so it is no part of the list of events.
+ */
+export function tail(world: World): void {
+  const endMs = world.nowMs + PATIENCE_MS
+  const peaceMs = world.nowMs
+  recover(world)
+  while (world.violation === null) {
+    const event = next(world)
+    if (event !== null) {
+      if (!apply(world, event)) throw new Error(`cannot happen: ${JSON.stringify(event)}`)
+      continue
+    }
+    if (isQuiet(world)) return checkEnd(world)
+    checkKnown(world, peaceMs)
+    const wakeMs = nextTimerMs(world)
+    if (wakeMs === null || wakeMs > endMs) {
+      world.violated('I8', `it does not become quiet: ${unrest(world).join('; ')}`)
+      return
+    }
+    apply(world, { do: 'time', ms: Math.max(1, wakeMs - world.nowMs) })
+  }
+}
+
+function recover(world: World): void {
+  for (const object of [world.registry, ...world.jobs.values()]) {
+    object.crashBefore = null
+    object.isSaveFailing = false
+    object.isOut = false
+  }
+  for (const agent of world.agents) agent.isHung = false
+}
+
+function next(world: World): SimEvent | null {
+  const [message] = world.mail.inFlight
+  if (message !== undefined) return { do: 'deliver', message: message.name }
+  for (const object of [world.registry, ...world.jobs.values()]) {
+    if (object.isAlarmDue) return { do: 'alarm', of: object.name }
+  }
+  return nextFrame(world) ?? nextOfAgents(world)
+}
+
+function nextFrame(world: World): SimEvent | null {
+  const seen = new Map<number, number>()
+  for (const socket of world.sockets.toReversed()) {
+    const nth = seen.get(socket.agent) ?? 0
+    seen.set(socket.agent, nth + 1)
+    if (socket.hasNewsUp) return { do: 'frame', agent: socket.agent, to: 'registry', socket: nth }
+    const agent = world.agents[socket.agent - 1]
+    if (agent?.link?.socket === socket && socket.hasNewsDown) {
+      return { do: 'frame', agent: socket.agent, to: 'agent' }
+    }
+  }
+  return null
+}
+
+function nextOfAgents(world: World): SimEvent | null {
+  const { nowMs } = world
+  for (const { number: agent, session, link, wakeMs, runs } of world.agents) {
+    if (session === null) return { do: 'start', agent }
+    if (link === null) return { do: 'dial', agent }
+    if (wakeMs !== null && wakeMs <= nowMs) return { do: 'wake', agent }
+    if (link.dueMs <= nowMs) return { do: 'beat', agent }
+    for (const { grant, startedMs } of runs.values()) {
+      if (startedMs + RUN_MS > nowMs) continue
+      return { do: 'engine', agent, task: shortOf(grant.task_id), fence: grant.fence, what: 'done' }
+    }
+  }
+  return null
+}
+
+function nextTimerMs(world: World): number | null {
+  let first = Number.POSITIVE_INFINITY
+  for (const { alarmMs } of [world.registry, ...world.jobs.values()]) first = Math.min(first, alarmMs ?? first)
+  for (const { wakeMs, link, runs } of world.agents) {
+    first = Math.min(first, wakeMs ?? first, Math.ceil(link?.dueMs ?? first))
+    for (const { startedMs } of runs.values()) first = Math.min(first, startedMs + RUN_MS)
+  }
+  return Number.isFinite(first) ? first : null
+}
+
+function isQuiet(world: World): boolean {
+  return unrest(world).length === 0
+}
+
+/** What is not over yet, in words. */
+function unrest(world: World): string[] {
+  const open: string[] = []
+  for (const { name, watch, state } of world.jobs.values()) {
+    if (watch.job !== null && !isTerminal(watch.job.status)) open.push(`${name} is ${watch.job.status}`)
+    if ((state?.outbox.size ?? 0) > 0) open.push(`${name} waits for ${[...(state?.outbox.keys() ?? [])]}`)
+  }
+  const registry = world.registry.state
+  for (const { dispatch, at } of registry?.placements.values() ?? []) {
+    open.push(`${shortOf(dispatch.taskId)} is ${at}`)
+  }
+  for (const id of registry?.outbox.keys() ?? []) open.push(`the registry waits for ${id}`)
+  for (const { number, runs, session, files } of world.agents) {
+    if (runs.size > 0) open.push(`agent ${number} runs ${[...runs.keys()]}`)
+    if ((session?.tasks.size ?? 0) > 0) open.push(`agent ${number} has ${[...(session?.tasks.keys() ?? [])]}`)
+    if ((session?.outbox.size ?? 0) > 0) open.push(`agent ${number} has results without an answer`)
+    if (files.size > (session?.outbox.size ?? 0)) open.push(`agent ${number} has forgotten files`)
+  }
+  return open
+}
+
+/** A ready task that was handed over long ago is known to the registry with its fence. */
+function checkKnown(world: World, peaceMs: number): void {
+  const registry = world.registry.state
+  if (registry === null) return
+  for (const { name, watch } of world.jobs.values()) {
+    if (watch.job === null || isTerminal(watch.job.status)) continue
+    for (const { plan, status, retryAtMs, readyAtMs, fence } of watch.job.tasks.values()) {
+      if (status !== 'ready' || retryAtMs !== null || plan.stage === 'merge') continue
+      const sinceMs = Math.max(peaceMs, readyAtMs ?? 0)
+      if (world.nowMs - sinceMs <= KNOWN_MS) continue
+      if (registry.placements.get(plan.id)?.dispatch.fence === fence) continue
+      world.violated('I5', `${name}: ${shortOf(plan.id)} is ready, and the registry does not know it`)
+    }
+  }
+}
+
+/** The index says what the jobs say; who was not cancelled got an end by work. */
+function checkEnd(world: World): void {
+  for (const { name, id, watch, isDeleted } of world.jobs.values()) {
+    if (watch.job === null || isDeleted) continue
+    const row = world.index.get(id)?.summary.status
+    if (row !== watch.job.status) world.violated('I8', `${name} is ${watch.job.status}, its row says ${row}`)
+  }
+}
