@@ -22,6 +22,7 @@ import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
+import { connectedAt } from './connected-at.ts'
 import { Loop } from './loop.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
@@ -145,7 +146,9 @@ export class Registry extends DurableObject<Bindings> {
     const [client, server] = Object.values(new WebSocketPair())
     if (client === undefined || server === undefined) throw new Error('the runtime gave no socket pair')
     const sessionId = crypto.randomUUID()
-    const identity: SocketIdentity = { agentId, name, sessionId, connectedAtMs: Date.now() }
+    const open = this.ctx.getWebSockets(`agent:${agentId}`).map(identityOf)
+    const connectedAtMs = connectedAt(Date.now(), open)
+    const identity: SocketIdentity = { agentId, name, sessionId, connectedAtMs }
     this.ctx.acceptWebSocket(server, [`agent:${agentId}`, `session:${sessionId}`])
     server.serializeAttachment(identity)
     return new Response(null, { status: 101, webSocket: client })
