@@ -228,6 +228,17 @@ describe('failures', () => {
     expect(run.job).toMatchObject({ status: 'failed', error: { code: 'task_lost' } })
   })
 
+  test('[J26] a fence that the registry did not know is taken back there while no newer one is', () => {
+    const run = JobRun.created()
+    for (let fence = 1; fence <= 3; fence++) {
+      run.placed('prepare', false)
+      expect(run.orders).toEqual([`enqueue:${prepare}:${fence + 1}`])
+    }
+    run.placed('prepare', false)
+    expect(run.task('prepare').retryAtMs).toBeGreaterThan(run.nowMs)
+    expect(run.orders).toEqual([`cancel:${prepare}:4`])
+  })
+
   test('[J14] a counted loss uses the budget', () => {
     const run = JobRun.running()
     run.lose('prepare', true)
