@@ -1,5 +1,5 @@
-import type { ServerMessage } from '#protocol/agent-messages.ts'
 import { afterClose } from '#agent/close.ts'
+import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { Socket } from './socket.ts'
 
 /** As agent/connection.ts: so long may the welcome take, and so many pings in a row may go unanswered. */

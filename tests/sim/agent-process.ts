@@ -1,4 +1,3 @@
-import { newSession, nextWakeMs, step } from '#agent/session.ts'
 import {
   type Effect,
   grantKey,
@@ -7,11 +6,12 @@ import {
   type SessionState,
   type TaskResult,
 } from '#agent/session/state.ts'
+import { newSession, nextWakeMs, step } from '#agent/session.ts'
 import type { AgentMessage, Grant } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import { AgentLink } from './agent-link.ts'
 import { type AgentConfig, enginesOf } from './config.ts'
-import { agentIdOf, shortOf, grantOf as shortGrant } from './names.ts'
+import { agentIdOf, grantOf as shortGrant, shortOf } from './names.ts'
 import type { World } from './world.ts'
 
 const DRAIN_LIMIT_MS = 60_000
@@ -159,7 +159,7 @@ export class AgentProcess {
         break
       case 'leave':
         this.#leave()
-        }
+    }
   }
 
   /** In order: the socket is closed behind what was sent. */

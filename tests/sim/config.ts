@@ -48,7 +48,11 @@ export function configOf(seed: number): SimConfig {
 }
 
 /** What an agent of a kind announces. */
-export function enginesOf(kind: AgentConfig['kind'], slots: number, isModelLoaded: boolean): AnnouncedEngine[] {
+export function enginesOf(
+  kind: AgentConfig['kind'],
+  slots: number,
+  isModelLoaded: boolean,
+): AnnouncedEngine[] {
   const english = aModel('english', { loaded: isModelLoaded })
   const engines: Readonly<Record<(typeof KINDS)[keyof typeof KINDS][number], AnnouncedEngine>> = {
     prepare: anEngine({ slots, capabilities: { split_channels: true } }),

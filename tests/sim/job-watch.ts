@@ -83,8 +83,7 @@ export class JobWatch {
     if (fact.seq !== this.#seq + 1) this.#violated('I6', `its log has ${fact.seq} after ${this.#seq}`)
     this.#seq = fact.seq
     if ('taskId' in fact) this.#taskFact(fact)
-    const isEnd =
-      fact.type === 'job_completed' || fact.type === 'job_failed' || fact.type === 'job_cancelled'
+    const isEnd = fact.type === 'job_completed' || fact.type === 'job_failed' || fact.type === 'job_cancelled'
     if (isEnd && ++this.#ends > 1) this.#violated('I1', 'ended twice')
     if (isEnd) this.#world.count(fact.type.replace('_', 's '))
   }

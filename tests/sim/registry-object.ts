@@ -3,9 +3,9 @@ import type { Step } from '#core/machine.ts'
 import type { RegistryEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
+import type { Answer, Loop } from '#objects/loop.ts'
 import type { ServerMessage } from '#protocol/agent-messages.ts'
 import { type AgentId, jobIdOf } from '#protocol/ids.ts'
-import type { Answer, Loop } from '#objects/loop.ts'
 import { agentIdOf, grantOf, numberOf, shortOf } from './names.ts'
 import { RegistryWatch } from './registry-watch.ts'
 import { SimObject } from './sim-object.ts'
@@ -37,18 +37,20 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
       if (this.#posts.delete(broken)) failed()
     }
     this.#posts.add(broken)
-    const told = this.isOut ? { ok: false } : this.turn((loop) => {
-      const grant = { task_id: effect.taskId, fence: effect.fence }
-      const granted = grantedTo(loop.state, effect.agentId, grant)
-      this.#forward({ ...effect, runner: granted === null ? null : runnerOf(granted) }, 'posted result', {
-        ok: (input) => {
-          if (input?.type !== 'result.answered') return
-          loop.handle(input)
-          if (!this.isDying && this.#posts.delete(broken)) answered(input.answer)
-        },
-        failed: broken,
-      })
-    })
+    const told = this.isOut
+      ? { ok: false }
+      : this.turn((loop) => {
+          const grant = { task_id: effect.taskId, fence: effect.fence }
+          const granted = grantedTo(loop.state, effect.agentId, grant)
+          this.#forward({ ...effect, runner: granted === null ? null : runnerOf(granted) }, 'posted result', {
+            ok: (input) => {
+              if (input?.type !== 'result.answered') return
+              loop.handle(input)
+              if (!this.isDying && this.#posts.delete(broken)) answered(input.answer)
+            },
+            failed: broken,
+          })
+        })
     if (!told.ok) broken()
   }
 

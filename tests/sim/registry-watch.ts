@@ -69,14 +69,13 @@ export class RegistryWatch {
     }
     const memory = this.#memory
     if (memory === null) return
-    if (!isEqual(survivorsOf(memory), survivorsOf(state))) this.#violated('I11', 'a reload gave another state')
+    if (!isEqual(survivorsOf(memory), survivorsOf(state)))
+      this.#violated('I11', 'a reload gave another state')
   }
 
   #isHeld(state: RegistryState, key: string, { agentId }: Granted): boolean {
     const placement = state.placements.get(taskIn(key))
-    return (
-      placement?.at === 'granted' && placement.agentId === agentId && keyOf(placement.dispatch) === key
-    )
+    return placement?.at === 'granted' && placement.agentId === agentId && keyOf(placement.dispatch) === key
   }
 
   /** Words that reached the registry over the agent's own session. */
@@ -212,16 +211,17 @@ function isFree(state: RegistryState, agent: AgentRecord): boolean {
   return isThere && (state.held.get(agent.id)?.size ?? 0) < agent.hello.slots
 }
 
+/** Offers do not survive, nor what agents said last of their models; who waits, who holds what and what is over does. */
 function survivorsOf(state: RegistryState): unknown {
-  const granted = [...state.placements.values()].map((placement) => {
-    const { dispatch, at } = placement
-    return at === 'granted' ? { dispatch, agentId: placement.agentId, engineId: placement.engineId } : dispatch
-  })
-  const outbox = [...state.outbox.values()].map(({ id, effect }) => ({ id, effect }))
-  return {
-    tasks: new Map(granted.map((task) => [JSON.stringify(task), true])),
-    over: state.over,
-    outbox: new Map(outbox.map((one) => [one.id, one])),
-    agents: new Map([...state.agents.values()].map(({ id, hello, draining }) => [id, { hello, draining }])),
+  const tasks = new Map<TaskId, unknown>()
+  for (const [taskId, placement] of state.placements) {
+    const { fence } = placement.dispatch
+    const holder = placement.at === 'granted' ? `${placement.agentId} ${placement.engineId}` : null
+    tasks.set(taskId, { fence, holder })
   }
+  const outbox = new Map(Array.from(state.outbox.values(), ({ id, effect }) => [id, effect]))
+  const agents = new Map(
+    Array.from(state.agents.values(), ({ id, hello, draining }) => [id, { hello, draining }]),
+  )
+  return { tasks, over: state.over, outbox, agents }
 }

@@ -10,7 +10,7 @@ import { Pace } from './pace.ts'
 import type { World } from './world.ts'
 
 /** How much of everything a seed brings: some are calm, some are rough in one way, some in all. */
-const LEVELS = [0, 0.3, 1, 3] as const
+const LEVELS = [0, 0.2, 1, 4] as const
 const MOST_OPEN_JOBS = 14
 
 type Choice = readonly [weight: number, pick: () => SimEvent | null]
@@ -21,6 +21,8 @@ export class Scheduler {
   readonly #random: () => number
   readonly #pace: Pace
   readonly #openJobs: number
+  /** How soon what is away or hangs is back. */
+  readonly #patience: number
   readonly #choices: readonly Choice[]
   readonly #total: number
   #submitted = 0
@@ -31,6 +33,7 @@ export class Scheduler {
     this.#world = world
     this.#random = seeded(seed ^ 0x5eed)
     this.#pace = new Pace(world, this.#random)
+    this.#patience = this.#random() < 0.7 ? 0.3 : 0.02
     this.#openJobs = 1 + this.#below(MOST_OPEN_JOBS)
     this.#choices = this.#weigh()
     this.#total = this.#choices.reduce((sum, [weight]) => sum + weight, 0)
@@ -52,26 +55,26 @@ export class Scheduler {
       [30, () => this.#frame()],
       [25, () => this.#pace.due()],
       [12, () => this.#pace.time(this.#jobs())],
-      [8, () => this.#engine()],
+      [this.#pick([1, 4, 10]) ?? 4, () => this.#engine()],
       [5, () => this.#comeBack()],
       [4, () => this.#submit()],
-      [3, () => this.#reader()],
-      [2 * level(), () => this.#message('drop')],
-      [2 * level(), () => this.#message('double')],
-      [0.5 * level(), () => this.#cut()],
+      [2, () => this.#reader()],
       [0.5, () => this.#notice()],
-      [2 * level(), () => this.#crash()],
-      [1 * level(), () => this.#objectEvent('evict')],
-      [0.4 * level(), () => this.#objectEvent('save fails')],
-      [0.1 * level(), () => this.#outage()],
-      [0.05 * level(), () => ({ do: 'deploy' })],
-      [0.4 * level(), () => this.#kill()],
-      [0.2 * level(), () => this.#agentEvent('hang')],
-      [0.1 * level(), () => this.#drain()],
-      [1.5 * level(), () => this.#lie()],
-      [0.2, () => this.#loadModel()],
-      [0.3 * level(), () => this.#jobEvent('cancel', this.#open)],
-      [0.2 * level(), () => this.#jobEvent('delete', this.#ended)],
+      [0.1, () => this.#loadModel()],
+      [2 * level(), () => this.#message('drop')],
+      [1 * level(), () => this.#message('double')],
+      [0.3 * level(), () => this.#cut()],
+      [0.8 * level(), () => this.#crash()],
+      [0.3 * level(), () => this.#objectEvent('evict')],
+      [0.1 * level(), () => this.#objectEvent('save fails')],
+      [0.03 * level(), () => this.#outage()],
+      [0.02 * level(), () => ({ do: 'deploy' })],
+      [0.15 * level(), () => this.#kill()],
+      [0.1 * level(), () => this.#agentEvent('hang')],
+      [0.05 * level(), () => this.#drain()],
+      [0.5 * level(), () => this.#lie()],
+      [0.05 * level(), () => this.#jobEvent('cancel', this.#open)],
+      [0.2 * level(), () => this.#jobEvent('delete', [...this.#open, ...this.#ended])],
     ]
   }
 
@@ -136,7 +139,7 @@ export class Scheduler {
   }
 
   #seldom(event: SimEvent): SimEvent | null {
-    return this.#random() < 0.3 ? event : null
+    return this.#random() < this.#patience ? event : null
   }
 
   #submit(): SimEvent | null {
@@ -154,8 +157,11 @@ export class Scheduler {
     return { do: 'reader', job: job.number, what: this.#random() < 0.7 ? 'comes' : 'goes' }
   }
 
+  /** Often before the welcome, where it is most awkward. */
   #cut(): SimEvent {
-    return { do: 'cut', agent: this.#agent().number, how: this.#pick(CUTS) ?? 'both' }
+    const young = this.#world.agents.find(({ link }) => link !== null && !link.isWelcomed)
+    const agent = this.#random() < 0.3 ? (young ?? this.#agent()) : this.#agent()
+    return { do: 'cut', agent: agent.number, how: this.#pick(CUTS) ?? 'both' }
   }
 
   #notice(): SimEvent | null {

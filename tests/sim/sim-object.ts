@@ -13,6 +13,9 @@ const NOTHING: Told<never> = { ok: false }
 
 /** What goes wrong by plan. Anything else that is thrown is a finding. */
 export class Planned extends Error {}
+/** Made once: a stack for each would cost more than all else. */
+const BROKEN = new Planned('the connection broke')
+const FULL = new Planned('the disk is full')
 
 /**
  * A Durable Object as the platform runs it: the product's loop and machine over records that outlive it, one alarm, and a
@@ -77,6 +80,11 @@ export abstract class SimObject<State, Input, Effect, Reply> {
     if (!told.ok) this.alarmMs ??= this.world.nowMs + ALARM_AGAIN_MS
   }
 
+  /** Into memory, if it is not there. */
+  wakeUp(): void {
+    this.turn(() => {})
+  }
+
   evict(): void {
     this.isDying = false
     if (this.#loop === null) return
@@ -120,7 +128,7 @@ export abstract class SimObject<State, Input, Effect, Reply> {
   ): void {
     const { life } = this
     const fail = (): void => {
-      if (this.life === life) this.turn(() => answer.failed(new Planned('the connection broke')))
+      if (this.life === life) this.turn(() => answer.failed(BROKEN))
     }
     const { mail, nowMs } = this.world
     const again = (): Message => ({
@@ -239,7 +247,7 @@ export abstract class SimObject<State, Input, Effect, Reply> {
       this.isSaveFailing = false
       this.#isAhead = true
       this.world.count('failed saves')
-      throw new Planned('the disk is full')
+      throw FULL
     }
     this.disk.write(changes)
     if (this.#step !== null) this.committed(this.#step.input, this.#step.step)

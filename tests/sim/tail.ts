@@ -1,11 +1,13 @@
+import { jobIdOf } from '#protocol/ids.ts'
 import { isTerminal } from '#protocol/job.ts'
+import type { Run } from './agent-process.ts'
 import { apply } from './apply.ts'
 import type { SimEvent } from './event.ts'
-import { shortOf } from './names.ts'
+import { numberOf, shortOf } from './names.ts'
 import type { World } from './world.ts'
 
 /** After the faults everything has this long to become quiet: retries, backoffs and leases have run out by then. */
-const PATIENCE_MS = 3 * 3_600_000
+const PATIENCE_MS = 5_400_000
 /** A run of an engine takes this long. */
 const RUN_MS = 700
 /** A task that waits for its registry is known there after this: a Job that hears nothing asks after 60 s. */
@@ -41,6 +43,8 @@ function recover(world: World): void {
     object.crashBefore = null
     object.isSaveFailing = false
     object.isOut = false
+    // What is not in memory could be waiting for something unseen.
+    object.wakeUp()
   }
   for (const agent of world.agents) agent.isHung = false
 }
@@ -75,20 +79,29 @@ function nextOfAgents(world: World): SimEvent | null {
     if (link === null) return { do: 'dial', agent }
     if (wakeMs !== null && wakeMs <= nowMs) return { do: 'wake', agent }
     if (link.dueMs <= nowMs) return { do: 'beat', agent }
-    for (const { grant, startedMs } of runs.values()) {
-      if (startedMs + RUN_MS > nowMs) continue
+    for (const run of runs.values()) {
+      const { grant, startedMs } = run
+      if (startedMs + RUN_MS > nowMs || !ends(world, run)) continue
       return { do: 'engine', agent, task: shortOf(grant.task_id), fence: grant.fence, what: 'done' }
     }
   }
   return null
 }
 
+/** The run of a job that is over takes for ever, unless it is stopped. */
+function ends(world: World, { grant, isAborting }: Run): boolean {
+  if (isAborting) return true
+  const job = world.jobs.get(numberOf(jobIdOf(grant.task_id)))?.watch.job ?? null
+  return job !== null && !isTerminal(job.status)
+}
+
 function nextTimerMs(world: World): number | null {
   let first = Number.POSITIVE_INFINITY
-  for (const { alarmMs } of [world.registry, ...world.jobs.values()]) first = Math.min(first, alarmMs ?? first)
+  for (const { alarmMs } of [world.registry, ...world.jobs.values()])
+    first = Math.min(first, alarmMs ?? first)
   for (const { wakeMs, link, runs } of world.agents) {
     first = Math.min(first, wakeMs ?? first, Math.ceil(link?.dueMs ?? first))
-    for (const { startedMs } of runs.values()) first = Math.min(first, startedMs + RUN_MS)
+    for (const run of runs.values()) if (ends(world, run)) first = Math.min(first, run.startedMs + RUN_MS)
   }
   return Number.isFinite(first) ? first : null
 }

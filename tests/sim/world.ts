@@ -1,4 +1,5 @@
 import type { IndexRow } from '#core/job/effects.ts'
+import { connectedAt } from '#objects/connected-at.ts'
 import { type JobId, jobIdOf, type TaskId } from '#protocol/ids.ts'
 import { T0 } from '../core/kit/builders.ts'
 import { AgentProcess } from './agent-process.ts'
@@ -59,7 +60,9 @@ export class World {
 
   openSocket(agent: number): Socket {
     this.sockets = this.sockets.filter((socket) => !socket.isOver)
-    const socket = new Socket(agent, `session ${++this.#sessions} of agent ${agent}`, this.nowMs)
+    const open = this.sockets.filter((socket) => socket.agent === agent && socket.isServerOpen)
+    const connectedAtMs = connectedAt(this.nowMs, open)
+    const socket = new Socket(agent, `session ${++this.#sessions} of agent ${agent}`, connectedAtMs)
     this.sockets.push(socket)
     return socket
   }
