@@ -10,7 +10,7 @@ import { offerWaiting } from './placement.ts'
 import { checkCoverage, type Pongs, watchAbsence } from './presence.ts'
 import type { RegistryState } from './state.ts'
 import * as tasks from './tasks.ts'
-import { type RegistryContext, Turn } from './turn.ts'
+import { lostId, type RegistryContext, Turn } from './turn.ts'
 import { reconsiderAll, wait } from './waiting.ts'
 
 const OK: RegistryReply = { known: true, why: null }
@@ -131,9 +131,10 @@ function wake(turn: Turn, pongs: Pongs): void {
   }
   turn.repeatDue()
   if (state.coverageCheckMs !== null && state.coverageCheckMs <= nowMs) checkCoverage(turn, pongs)
-  for (const { taskId, endedAtMs } of state.over.values()) {
+  for (const { taskId, fence, endedAtMs } of state.over.values()) {
     if (nowMs - endedAtMs < OVER_MS) break
-    turn.forgetOver(taskId)
+    // A Job that has not heard of the loss may still enqueue this very fence.
+    if (!state.outbox.has(lostId(taskId, fence))) turn.forgetOver(taskId)
   }
 }
 
