@@ -5,7 +5,7 @@ import type { JobSpec } from '#core/job/facts.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
 import { factsFrom, loadJob } from '#core/job/load.ts'
 import { jobProgress } from '#core/job/progress.ts'
-import { type JobMachineState, type JobState, type Live, NO_JOB } from '#core/job/state.ts'
+import { isTakingBack, type JobMachineState, type JobState, type Live, NO_JOB } from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
 import { jobView } from '#core/job/view.ts'
 import { coreSettings } from '#core/settings.ts'
@@ -76,13 +76,19 @@ export class Job extends DurableObject<Bindings> {
     return this.#subscribers.size
   }
 
-  /** Empties the object: no state, no alarm. What is told to it later answers `gone`. */
-  async destroy(): Promise<void> {
+  /**
+   * Empties the object: no state, no alarm. What is told to it later answers `gone`. False, and nothing is gone, while
+   * its tasks could not be taken back from the registry.
+   */
+  async destroy(): Promise<boolean> {
+    await this.#loop.settled('cancel:')
+    if (isTakingBack(this.#loop.state)) return false
     this.#subscribers.closeAll()
     await this.ctx.storage.deleteAlarm()
     await this.ctx.storage.deleteAll()
     this.#records.forget()
     this.#loop.state = NO_JOB
+    return true
   }
 
   /** The event stream. State and subscription are read in one synchronous block: no event falls between. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { NO_JOB } from '#core/job/state.ts'
+import { isTakingBack, NO_JOB } from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
 import { MAX_RETRIES } from '#protocol/stage.ts'
 import { agentId, aJob, anArtifact, completed, failed, HANDED_BACK, T0, taskId } from './kit/builders.ts'
@@ -288,6 +288,15 @@ describe('cancel', () => {
     run.tell({ type: 'cancel' })
     expect(run.orders).toEqual([`index:${run.job.seq}`])
     expect(run.task('prepare')).toMatchObject({ status: 'cancelled', retryAtMs: null })
+  })
+
+  test('[J27] until the registry has heard that its tasks are over, a job is still taking them back', () => {
+    const run = JobRun.transcribing()
+    expect(isTakingBack(run.state)).toBe(false)
+    run.tell({ type: 'cancel' })
+    expect(isTakingBack(run.state)).toBe(true)
+    run.tell({ type: 'effect.answered', id: `cancel:${transcribe}:1` })
+    expect(isTakingBack(run.state)).toBe(false)
   })
 
   test('[J17] a merge under way is forgotten, and its result is stale', () => {
