@@ -14,7 +14,7 @@ import type { RegistryContext } from '#core/registry/turn.ts'
 import { agentStatus, agentViews, engineViews, type Looking, queueDepths } from '#core/registry/views.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { coreSettings } from '#core/settings.ts'
-import type { ServerMessage } from '#protocol/agent-messages.ts'
+import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
 import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
@@ -119,6 +119,10 @@ export class Registry extends DurableObject<Bindings> {
   /** Its credential is no longer valid: its socket is cut, what it held goes to others. */
   async revoke(agentId: AgentId): Promise<void> {
     this.#loop.handle({ type: 'revoke', agentId })
+    // Also those that have not said hello yet: no session is known of them, and they would be let in.
+    for (const socket of this.ctx.getWebSockets(`agent:${agentId}`)) {
+      closeQuietly(socket, CLOSE_CODES.badToken, 'the credential was revoked')
+    }
   }
 
   async engines(): Promise<EngineView[]> {
@@ -155,6 +159,8 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    // We closed it: what was under way then is no longer heard.
+    if (socket.readyState !== WebSocket.READY_STATE_OPEN) return
     const message = parseFrame(frame)
     if (!message.ok) {
       closeQuietly(socket, message.code, message.reason)
