@@ -32,6 +32,8 @@ export class AgentProcess {
   session: SessionState | null = null
   link: AgentLink | null = null
   isHung = false
+  /** Its credential was revoked: it never comes back. */
+  isRevoked = false
   isModelLoaded = false
   readonly runs = new Map<string, Run>()
   readonly files = new Map<string, TaskResult>()
@@ -61,11 +63,11 @@ export class AgentProcess {
   }
 
   start(): void {
-    const { slots, kind } = this.config
+    const { slots, memoryMib } = this.config
     this.#bootMs = this.#world.nowMs
     this.isHung = false
-    const identity = { version: '1', platform: 'sim', slots, drainLimitMs: DRAIN_LIMIT_MS }
-    const engines = enginesOf(kind, slots, this.isModelLoaded)
+    const identity = { version: '1', platform: 'sim', slots, memoryMib, drainLimitMs: DRAIN_LIMIT_MS }
+    const engines = enginesOf(this.config, this.isModelLoaded)
     this.session = newSession({ identity, engines, unanswered: [...this.files.values()] }, 0)
     this.#world.count('agent starts')
   }
@@ -93,7 +95,9 @@ export class AgentProcess {
     if (frame === undefined) {
       const { end } = link
       this.loseLink()
-      if (end === 'stops') this.#world.violated('replaced', `agent ${this.number} is told to stop for good`)
+      if (end === 'reconnects') return
+      if (!this.isRevoked) this.#world.violated('replaced', `agent ${this.number} is told to stop for good`)
+      this.end()
     } else if (link.receive(frame.message, this.#world.nowMs)) {
       this.step({ type: 'message', message: frame.message })
     } else this.loseLink()
@@ -113,8 +117,7 @@ export class AgentProcess {
 
   changeModel(isLoaded: boolean): void {
     this.isModelLoaded = isLoaded
-    const { kind, slots } = this.config
-    this.step({ type: 'engines.changed', engines: enginesOf(kind, slots, isLoaded) })
+    this.step({ type: 'engines.changed', engines: enginesOf(this.config, isLoaded) })
   }
 
   say(message: AgentMessage): void {
@@ -181,7 +184,11 @@ export class AgentProcess {
       this.step({ type: 'result.posted', grant, answer, retryAfterMs: null, random: 0.5 })
     }
     const failed = (): void => posted(null)
-    const serve = (): void =>
+    const serve = (): void => {
+      if (this.isRevoked) {
+        failed()
+        return
+      }
       world.registry.post(
         { agentId: this.id, taskId, fence, outcome, jobId: world.jobIdOf(taskId) },
         (reply) => {
@@ -192,6 +199,7 @@ export class AgentProcess {
         },
         failed,
       )
+    }
     world.mail.send({ name, sentAtMs: world.nowMs, arrive: serve, lose: failed, copy: null })
     world.count('posts')
   }

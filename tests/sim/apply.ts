@@ -1,15 +1,19 @@
+import { OVER_MS } from '#core/registry/intervals.ts'
 import { isTerminal } from '#protocol/job.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
-import { aJob, completed, failed, HANDED_BACK } from '../core/kit/builders.ts'
+import { aPrepareSummary, completed, failed, HANDED_BACK } from '../core/kit/builders.ts'
 import type { AgentProcess, Run } from './agent-process.ts'
-import { JOB_SHAPES } from './config.ts'
+import { specOf } from './config.ts'
 import type { EngineNews, ObjectName, SimEvent } from './event.ts'
 import type { JobObject } from './job-object.ts'
 import { lieOf } from './lies.ts'
-import { agentIdOf, grantOf, jobIdOf, taskOf } from './names.ts'
+import { agentIdOf, grantOf, taskOf } from './names.ts'
 import type { RegistryObject } from './registry-object.ts'
 import type { Socket } from './socket.ts'
 import type { World } from './world.ts'
+
+/** No call is under way for longer: until then the registry remembers which fences are over. */
+const LATEST_MS = OVER_MS - 60_000
 
 /** Lets one event happen; false when it cannot, and then nothing has changed. */
 export function apply(world: World, event: SimEvent): boolean {
@@ -29,6 +33,8 @@ export function apply(world: World, event: SimEvent): boolean {
     case 'notice':
       return notice(world, world.socketOf(event.agent, event.socket))
     case 'time':
+      if (world.mail.inFlight.some(({ sentAtMs }) => world.nowMs + event.ms - sentAtMs > LATEST_MS))
+        return false
       world.nowMs += event.ms
       world.agentWatch.check()
       return true
@@ -47,9 +53,9 @@ export function apply(world: World, event: SimEvent): boolean {
 
 function submit(world: World, number: number, shape: number): boolean {
   const job = world.jobOf(number)
-  const parameters = JOB_SHAPES[shape]
-  if (job.isDeleted || parameters === undefined) return false
-  job.tell({ type: 'create', spec: aJob({ id: jobIdOf(number), ...parameters }) })
+  const spec = specOf(number, shape)
+  if (job.isDeleted || spec === null) return false
+  job.tell({ type: 'create', spec })
   return true
 }
 
@@ -64,8 +70,7 @@ function toJob(
     return true
   }
   if (!isTerminal(job.watch.job.status)) return false
-  job.destroy()
-  return true
+  return job.destroy()
 }
 
 function toMessage(world: World, event: Extract<SimEvent, { do: 'deliver' | 'drop' | 'double' }>): boolean {
@@ -169,8 +174,11 @@ type AgentEvent = Exclude<Extract<SimEvent, { agent: number }>, { do: 'frame' | 
 
 function toAgent(world: World, agent: AgentProcess | undefined, event: AgentEvent): boolean {
   if (agent === undefined) return false
+  if (event.do === 'cordon' || event.do === 'dismiss' || event.do === 'revoke') {
+    return operate(world, agent, event)
+  }
   if (event.do === 'start') {
-    if (agent.session !== null) return false
+    if (agent.session !== null || agent.isRevoked) return false
     agent.start()
     return true
   }
@@ -184,15 +192,35 @@ function toAgent(world: World, agent: AgentProcess | undefined, event: AgentEven
   return agent.isHung ? false : toRunning(world, agent, event)
 }
 
+type OperatorEvent = Extract<SimEvent, { do: 'cordon' | 'dismiss' | 'revoke' }>
+
+function operate({ registry }: World, agent: AgentProcess, event: OperatorEvent): boolean {
+  const { id: agentId } = agent
+  const reason = 'maintenance'
+  switch (event.do) {
+    case 'cordon':
+      registry.tell({ type: 'cordon', agentId, reason: event.on ? reason : null })
+      return true
+    case 'dismiss':
+      registry.tell({ type: 'dismiss', agentId, reason })
+      return true
+    case 'revoke': {
+      if (agent.isRevoked) return false
+      agent.isRevoked = registry.revoke(agentId)
+      return true
+    }
+  }
+}
+
 function toRunning(
   world: World,
   agent: AgentProcess,
-  event: Exclude<AgentEvent, { do: 'start' | 'kill' | 'go on' }>,
+  event: Exclude<AgentEvent, OperatorEvent | { do: 'start' | 'kill' | 'go on' }>,
 ): boolean {
   const { link } = agent
   switch (event.do) {
     case 'dial':
-      if (link !== null) return false
+      if (link !== null || agent.isRevoked) return false
       agent.dial()
       return true
     case 'wake':
@@ -259,6 +287,10 @@ function outcomeOf({ grant }: Run, what: Exclude<EngineNews, 'report'>): TaskOut
   switch (what) {
     case 'done':
       return good
+    case 'two channels':
+      return good.status === 'completed' && good.summary.stage === 'prepare'
+        ? { ...good, summary: aPrepareSummary(2) }
+        : good
     case 'retryable':
       return failed(true)
     case 'terminal':

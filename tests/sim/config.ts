@@ -1,7 +1,9 @@
+import type { JobSpec } from '#core/job/facts.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
 import { ModelId } from '#protocol/ids.ts'
-import { type aJob, aModel, anEngine } from '../core/kit/builders.ts'
+import { aJob, aModel, anEngine, EVERY_STAGE } from '../core/kit/builders.ts'
 import { seeded } from '../kit/seeded.ts'
+import { jobIdOf } from './names.ts'
 
 /** What a simulation begins with. Which faults come, and how often, is the scheduler's affair: a replay needs none of it. */
 export interface SimConfig {
@@ -14,24 +16,37 @@ export interface AgentConfig {
   readonly kind: keyof typeof KINDS
   /** Its clock's speed: 1 is right. */
   readonly rate: number
+  /** Room for models in use; an engine takes 100. Null: as much as it likes. */
+  readonly memoryMib: number | null
 }
 
 /** Which engines an agent hosts. */
-export const KINDS = {
-  all: ['prepare', 'ctc', 'diarizer', 'scrubber'],
+const KINDS = {
+  all: EVERY_STAGE.map(({ manifest }) => manifest.id),
   prepare: ['prepare'],
   transcribe: ['ctc'],
   embedded: ['prepare', 'embedded'],
-} as const
+} as const satisfies Readonly<Record<string, readonly string[]>>
 
+/** What jobs ask for. */
 export const JOB_SHAPES = [
   {},
   { speakerDetection: 'diarize' },
   { speakerDetection: 'per_channel' },
-  { piiDetection: true },
-  { redactPiiAudio: true, speakerDetection: 'diarize' },
-  { modelId: ModelId.parse('english') },
+  { piiDetection: true, priority: 'high' },
+  { redactPiiAudio: true, speakerDetection: 'diarize', enrichment: ['detect_emotions', 'refine'] },
+  { models: { transcribe: ModelId.parse('english') }, priority: 'low' },
+  // Nothing runs when it is submitted: it waits for its engines.
+  { engines: [], unavailable: { behavior: 'wait', waitMs: 3_600_000 } },
 ] as const satisfies readonly Parameters<typeof aJob>[0][]
+
+/** Three keys share the agents. */
+const KEYS = 3
+
+export function specOf(job: number, shape: number): JobSpec | null {
+  const parts = JOB_SHAPES[shape]
+  return parts === undefined ? null : { ...aJob({ id: jobIdOf(job), ...parts }), keyId: `key-${job % KEYS}` }
+}
 
 export function configOf(seed: number): SimConfig {
   const random = seeded(seed)
@@ -41,31 +56,25 @@ export function configOf(seed: number): SimConfig {
     slots: 1 + Math.floor(random() * 3),
     kind,
     rate: random() < 0.5 ? 1 : 0.95 + Math.floor(random() * 11) / 100,
+    memoryMib: random() < 0.7 ? null : 100 + Math.floor(random() * 200),
   })
   // The first can run everything, so that each job can end.
   const rest = Array.from({ length: others }, () => agent(kinds[Math.floor(random() * 4)] ?? 'all'))
   return { seed, agents: [agent('all'), ...rest] }
 }
 
-/** What an agent of a kind announces. */
-export function enginesOf(
-  kind: AgentConfig['kind'],
-  slots: number,
-  isModelLoaded: boolean,
-): AnnouncedEngine[] {
-  const english = aModel('english', { loaded: isModelLoaded })
-  const engines: Readonly<Record<(typeof KINDS)[keyof typeof KINDS][number], AnnouncedEngine>> = {
-    prepare: anEngine({ slots, capabilities: { split_channels: true } }),
-    ctc: anEngine({ id: 'ctc', stages: ['transcribe'], needsModel: true, slots, models: [english] }),
-    diarizer: anEngine({ id: 'diarizer', stages: ['diarize'], slots: 1 }),
-    scrubber: anEngine({ id: 'scrubber', stages: ['pii_detect', 'audio_redact'], slots: 1 }),
-    embedded: anEngine({
-      id: 'embedded',
-      stages: ['transcribe'],
-      needsModel: true,
-      slots,
-      models: [aModel('embedded-en', { embedded: true, loaded: true })],
-    }),
-  }
-  return KINDS[kind].map((id) => engines[id])
+/** What an agent announces: its slots for the engines that all jobs need, one for each of the others. */
+export function enginesOf({ kind, slots }: AgentConfig, isModelLoaded: boolean): AnnouncedEngine[] {
+  const hosted: readonly string[] = KINDS[kind]
+  const engines = [
+    ...EVERY_STAGE.map((engine) => ({
+      ...engine,
+      slots: engine.manifest.id === 'prepare' || engine.manifest.id === 'ctc' ? slots : 1,
+      models: engine.models.map((model) => ({ ...model, loaded: isModelLoaded })),
+    })),
+    anEngine({ id: 'embedded', stages: ['transcribe'], needsModel: true, slots, models: [EMBEDDED] }),
+  ]
+  return engines.filter(({ manifest }) => hosted.includes(manifest.id))
 }
+
+const EMBEDDED = aModel('embedded-en', { embedded: true, loaded: true })

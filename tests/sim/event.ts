@@ -45,6 +45,10 @@ export type SimEvent =
       readonly silent: boolean
     }
   | { readonly do: 'drain'; readonly agent: number; readonly limitMs: number }
+  /** The operator takes it out of service, or back into it; asks it to leave; takes its credential away. */
+  | { readonly do: 'cordon'; readonly agent: number; readonly on: boolean }
+  | { readonly do: 'dismiss'; readonly agent: number }
+  | { readonly do: 'revoke'; readonly agent: number }
   | { readonly do: 'load model'; readonly agent: number; readonly loaded: boolean }
   | {
       readonly do: 'engine'
@@ -73,6 +77,7 @@ export type Cut = (typeof CUTS)[number]
 export const ENGINE_NEWS = [
   'report',
   'done',
+  'two channels',
   'retryable',
   'terminal',
   'handed back',

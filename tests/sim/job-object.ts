@@ -1,6 +1,6 @@
 import type { JobEffect, MergeOrder, TrackedEffect } from '#core/job/effects.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
-import { type JobMachineState, NO_JOB } from '#core/job/state.ts'
+import { isTakingBack, type JobMachineState, NO_JOB } from '#core/job/state.ts'
 import type { Step } from '#core/machine.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import type { Answer } from '#objects/loop.ts'
@@ -33,16 +33,19 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
     return this.world.product.jobMachine
   }
 
-  /** Empties the object, as deleting a job does. */
-  destroy(): void {
-    this.turn((loop) => {
+  /** Empties the object, as deleting a job does; not while its tasks are still to be taken back. */
+  destroy(): boolean {
+    const told = this.turn((loop) => {
+      if (isTakingBack(loop.state)) return false
       this.readers.leave()
       this.alarmMs = null
       this.disk.clear()
       loop.state = NO_JOB
       this.isDeleted = true
       this.watch.deleted()
+      return true
     })
+    return told.ok && told.reply
   }
 
   /** In memory, loaded if need be; null when it cannot be. */
@@ -85,6 +88,9 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
         this.#ask(name, { type: 'inquire', taskId, fence }, placed(taskId, fence), answer)
         break
       }
+      case 'artifacts.discard':
+        this.world.count('refused files discarded')
+        break
       case 'tracked':
         this.#performTracked(effect.id, effect.effect, answer)
     }
@@ -110,6 +116,18 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
         const name = `cancel ${grantOf(shortOf(taskId), fence)}`
         const input = { type: 'cancel', taskId, fence, reason: 'the job is over' } as const
         this.#ask(name, input, () => [done], answer)
+        break
+      }
+      case 'registry.wait': {
+        const job = { jobId: effect.jobId, parameters: effect.parameters }
+        const { pongs } = this.world.registry
+        const inputs = (): JobInput[] => [{ type: 'unselected', why: 'it waits' }, done]
+        this.#ask(`wait job${this.number}`, { type: 'wait', job, pongs }, inputs, answer)
+        break
+      }
+      case 'registry.unwait': {
+        const { jobId } = effect
+        this.#ask(`unwait job${this.number}`, { type: 'unwait', jobId }, () => [done], answer)
         break
       }
       case 'merge.run':

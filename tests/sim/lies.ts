@@ -1,5 +1,5 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
-import { completed, failed } from '../core/kit/builders.ts'
+import { aHello, completed, failed } from '../core/kit/builders.ts'
 import type { AgentProcess } from './agent-process.ts'
 import { enginesOf } from './config.ts'
 import type { SimEvent } from './event.ts'
@@ -30,16 +30,9 @@ export function lieOf(agent: AgentProcess, event: Extract<SimEvent, { do: 'lie' 
     case 'extend':
       return { type: 'lease.extend', leases: [{ task_id, fence }] }
     case 'hello': {
-      const { slots, kind } = agent.config
-      return {
-        type: 'agent.hello',
-        protocol: { min: 1, max: 1 },
-        version: '1',
-        platform: 'sim',
-        slots,
-        engines: enginesOf(kind, slots, agent.isModelLoaded),
-        running: [{ task_id, fence }],
-      }
+      const { slots, memoryMib: memory_mib } = agent.config
+      const engines = enginesOf(agent.config, agent.isModelLoaded)
+      return aHello({ slots, memory_mib, engines, running: [{ task_id, fence }] })
     }
   }
 }

@@ -35,6 +35,11 @@ export function taskOf(short: string): TaskId {
   return id
 }
 
+/** The part behind the job, with the channel where there is one. */
+export function stageOf(taskId: TaskId): string {
+  return taskId.slice(taskId.indexOf('.') + 1)
+}
+
 export function grantOf(task: string | TaskId, fence: number): string {
   return `${task}#${fence}`
 }

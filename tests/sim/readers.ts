@@ -63,7 +63,7 @@ export class Readers {
     for (const reader of this.#readers) if (reader.isConnected) this.#take(reader, seq, event)
   }
 
-  /** What a reader shows is the job; of a job under way warnings and reasons for waiting come with its end only. */
+  /** What a reader shows is the job; reasons for waiting are no events. */
   check({ job, live }: JobMachineState): void {
     if (!this.#isNews || job === null) return
     this.#isNews = false
@@ -75,9 +75,6 @@ export class Readers {
       }
       const shown = reader.live.job
       if (!isEqual(shownOf(shown), shownOf(view))) this.#violated('a reader shows another job')
-      if (isTerminal(job.status) && !isEqual(shown.pipeline_warnings, view.pipeline_warnings)) {
-        this.#violated('a reader shows other warnings')
-      }
       if (shown.progress.overall > view.progress.overall) this.#violated('a reader is ahead of the job')
     }
   }
@@ -121,6 +118,6 @@ export class Readers {
 }
 
 function shownOf(view: JobView): unknown {
-  const { progress: _progress, why: _why, pipeline_warnings: _warnings, stages, ...rest } = view
+  const { progress: _progress, why: _why, stages, ...rest } = view
   return { ...rest, stages: stages.map(({ progress: _last, why: _reason, ...stage }) => stage) }
 }

@@ -4,9 +4,10 @@ import type { RegistryEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
 import type { Answer, Loop } from '#objects/loop.ts'
-import type { ServerMessage } from '#protocol/agent-messages.ts'
-import { type AgentId, jobIdOf } from '#protocol/ids.ts'
-import { agentIdOf, grantOf, numberOf, shortOf } from './names.ts'
+import { inputOf } from '#objects/told.ts'
+import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
+import type { AgentId, JobId } from '#protocol/ids.ts'
+import { agentIdOf, grantOf, numberOf, shortOf, stageOf } from './names.ts'
 import { RegistryWatch } from './registry-watch.ts'
 import { SimObject } from './sim-object.ts'
 import type { Socket } from './socket.ts'
@@ -54,6 +55,16 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
     if (!told.ok) broken()
   }
 
+  /** The credential of an agent is no longer valid: its sockets go, also those that have not said hello yet. */
+  revoke(agentId: AgentId): boolean {
+    const told = this.tell({ type: 'revoke', agentId })
+    if (!told.ok) return false
+    for (const socket of this.world.sockets) {
+      if (agentIdOf(socket.agent) === agentId) socket.close(CLOSE_CODES.badToken)
+    }
+    return true
+  }
+
   protected override load(): RegistryState {
     const { world } = this
     const connected = new Set(world.sockets.filter((one) => one.isServerOpen).map((one) => one.sessionId))
@@ -67,12 +78,17 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
     loop.handle(this.wakeInput())
   }
 
-  protected override wakeInput(): RegistryInput {
-    const pongsMs = new Map<AgentId, number>()
+  /** When each agent's last ping was answered. */
+  get pongs(): ReadonlyMap<AgentId, number> {
+    const pongs = new Map<AgentId, number>()
     for (const { agent, pongMs, isServerOpen } of this.world.sockets) {
-      if (isServerOpen && pongMs !== null) pongsMs.set(agentIdOf(agent), pongMs)
+      if (isServerOpen && pongMs !== null) pongs.set(agentIdOf(agent), pongMs)
     }
-    return { type: 'wake', pongsMs }
+    return pongs
+  }
+
+  protected override wakeInput(): RegistryInput {
+    return { type: 'wake', pongs: this.pongs }
   }
 
   protected override effectId(effect: RegistryEffect): string | null {
@@ -115,30 +131,28 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
         for (const socket of this.#socketsOf(effect.sessionId)) socket.close(effect.code)
         break
       case 'job.progress': {
-        const { jobId: _jobId, ...progress } = effect
+        const { jobId, ...progress } = effect
         const name = `progress ${effect.n} of ${grantOf(shortOf(effect.taskId), effect.fence)}`
-        this.#tell(name, { ...progress, type: 'task.progress' }, () => [], answer)
+        this.#tell(name, jobId, { ...progress, type: 'task.progress' }, () => [], answer)
         break
       }
       case 'job.result':
         this.#forward(effect, 'result', answer)
         break
       case 'tracked': {
-        const { jobId: _jobId, ...told } = effect.effect
-        const { id } = effect
-        const grant = grantOf(shortOf(told.taskId), told.fence)
+        const { id, effect: told } = effect
+        const about = told.type === 'job.selected' ? '' : `.${stageOf(told.taskId)}#${told.fence}`
+        const name = `${told.type.slice(4)} job${numberOf(told.jobId)}${about}`
         const answered = (reply: JobReply): RegistryInput[] => [
           { type: 'effect.answered', id, answer: reply },
         ]
-        if (told.type === 'job.started') {
-          this.#tell(`started ${grant}`, { ...told, type: 'task.started' }, answered, answer)
-        } else this.#tell(`lost ${grant}`, { ...told, type: 'task.lost' }, answered, answer)
+        this.#tell(name, told.jobId, inputOf(told), answered, answer)
       }
     }
   }
 
   #forward(effect: ResultEffect, word: string, answer: Answer<RegistryInput>): void {
-    const { agentId, taskId, fence, outcome, runner } = effect
+    const { agentId, jobId, taskId, fence, outcome, runner } = effect
     const answered = (reply: JobReply): [ResultAnswered] => [
       {
         type: 'result.answered',
@@ -151,17 +165,17 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
     ]
     const input: JobInput = { type: 'task.result', taskId, fence, outcome, from: { agentId, runner } }
     const name = `${word} of agent ${numberOf(agentId)} for ${grantOf(shortOf(taskId), fence)}`
-    this.#tell(name, input, answered, answer)
+    this.#tell(name, jobId, input, answered, answer)
   }
 
   #tell(
     name: string,
-    input: Exclude<JobInput, { type: 'create' | 'wake' | 'cancel' | 'effect.answered' }>,
+    jobId: JobId,
+    input: JobInput,
     inputs: (reply: JobReply) => readonly RegistryInput[],
     answer: Answer<RegistryInput>,
   ): void {
-    const job = numberOf(jobIdOf(input.taskId))
-    this.call(name, () => this.world.jobOf(job).tell(input), inputs, answer)
+    this.call(name, () => this.world.jobOf(numberOf(jobId)).tell(input), inputs, answer)
   }
 
   #send(agentId: AgentId, message: ServerMessage): void {

@@ -1,10 +1,18 @@
 import type { Step } from '#core/machine.ts'
-import type { RegistryEffect } from '#core/registry/effects.ts'
+import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
-import { LEASE_MS, START_MS } from '#core/registry/intervals.ts'
-import { type AgentRecord, grantedTo, heldBy, type RegistryState } from '#core/registry/state.ts'
+import { hasMemory } from '#core/registry/memory.ts'
+import {
+  type AgentRecord,
+  grantedTo,
+  heldBy,
+  type Placement,
+  type RegistryState,
+} from '#core/registry/state.ts'
 import { fits } from '#core/select.ts'
+import { DEFAULTS } from '#core/settings.ts'
 import type { AgentId, TaskId } from '#protocol/ids.ts'
+import type { Requirements } from '#protocol/task.ts'
 import { isEqual } from './equal.ts'
 import { grantOf, numberOf, shortOf } from './names.ts'
 import type { RegistryObject } from './registry-object.ts'
@@ -18,8 +26,8 @@ interface Granted {
   readonly atMs: number
   /** From when its lease counts: the last extension that arrived, or the one restart after a load. */
   leaseFromMs: number
-  /** The holder spoke for it since the grant. */
-  hasSpoken: boolean
+  /** When the holder first spoke for it, since the grant or the last load. */
+  spokeMs: number | null
   /** A load began the lease anew and nobody spoke since. */
   isRestarted: boolean
   /** A load came between: whether it had started is forgotten. */
@@ -28,6 +36,7 @@ interface Granted {
 
 /** A whole look at the indexes is dear: once in so many steps. */
 const WHOLE_CHECK_EVERY = 64
+const SHORTEST_RUN_LIMIT_MS = DEFAULTS.runLimitFloorMs
 
 /** What must hold of the registry after each of its steps. */
 export class RegistryWatch {
@@ -46,6 +55,9 @@ export class RegistryWatch {
   committed(input: RegistryInput, step: RegistryStep): void {
     const { state } = step
     if (input.type === 'agent.message') this.#heard(input, step)
+    if ('agentId' in input && this.#isRevoked(input.agentId) && state.agents.has(input.agentId)) {
+      this.#violated('revoked', `agent ${numberOf(input.agentId)} is back after its credential was revoked`)
+    }
     for (const effect of step.effects) this.#effect(effect, input)
     this.#checkSlots(state)
     this.#checkOffers(state)
@@ -63,6 +75,7 @@ export class RegistryWatch {
   loaded(state: RegistryState): void {
     for (const [key, granted] of this.#grants) {
       granted.wasReloaded = true
+      granted.spokeMs = null
       if (granted.isRestarted || !this.#isHeld(state, key, granted)) continue
       granted.leaseFromMs = this.#world.nowMs
       granted.isRestarted = true
@@ -71,6 +84,10 @@ export class RegistryWatch {
     if (memory === null) return
     if (!isEqual(survivorsOf(memory), survivorsOf(state)))
       this.#violated('I11', 'a reload gave another state')
+  }
+
+  #isRevoked(agentId: AgentId): boolean {
+    return this.#world.agents[numberOf(agentId) - 1]?.isRevoked === true
   }
 
   #isHeld(state: RegistryState, key: string, { agentId }: Granted): boolean {
@@ -86,7 +103,7 @@ export class RegistryWatch {
       const granted = this.#grants.get(grantOf(taskId, fence))
       if (granted?.agentId !== agentId) return
       if (grantedTo(state, agentId, { task_id: taskId, fence }) === null) return
-      granted.hasSpoken = true
+      granted.spokeMs ??= this.#world.nowMs
       granted.isRestarted = false
       if (isExtension) granted.leaseFromMs = this.#world.nowMs
     }
@@ -110,7 +127,7 @@ export class RegistryWatch {
     if (effect.type !== 'tracked' || effect.effect.type !== 'job.lost' || this.#lost.has(effect.id)) return
     this.#lost.add(effect.id)
     this.#world.count(effect.effect.counted ? 'losses that count' : 'losses that do not')
-    if (input.type === 'wake') this.#expired(effect.effect.taskId, effect.effect.fence)
+    if (input.type === 'wake') this.#expired(effect.effect)
   }
 
   #granted(agentId: AgentId, { task_id, fence }: { readonly task_id: TaskId; readonly fence: number }): void {
@@ -123,18 +140,21 @@ export class RegistryWatch {
     }
     this.#world.count('grants')
     const { nowMs: atMs } = this.#world
-    const fresh = { hasSpoken: false, isRestarted: false, wasReloaded: false }
+    const fresh = { spokeMs: null, isRestarted: false, wasReloaded: false }
     this.#grants.set(key, { agentId, atMs, leaseFromMs: atMs, ...fresh })
   }
 
   /** A lease ends after its full length of silence; a grant that was not begun, a little earlier. */
-  #expired(taskId: TaskId, fence: number): void {
+  #expired({ taskId, fence, error }: Extract<TrackedEffect, { type: 'job.lost' }>): void {
     const granted = this.#grants.get(grantOf(taskId, fence))
     if (granted === undefined) return
     const { nowMs } = this.#world
-    const isSilent = nowMs - granted.leaseFromMs >= LEASE_MS
-    const isUnbegun = !granted.hasSpoken && !granted.wasReloaded && nowMs - granted.atMs >= START_MS
-    if (isSilent || isUnbegun) return
+    const { leaseMs, startMs } = DEFAULTS
+    const isSilent = nowMs - granted.leaseFromMs >= leaseMs
+    const isUnbegun = granted.spokeMs === null && !granted.wasReloaded && nowMs - granted.atMs >= startMs
+    const ranTooLong =
+      error.code === 'run_limit' && nowMs - (granted.spokeMs ?? nowMs) >= SHORTEST_RUN_LIMIT_MS
+    if (isSilent || isUnbegun || ranTooLong) return
     const silentMs = nowMs - granted.leaseFromMs
     this.#violated('lease', `${grantOf(shortOf(taskId), fence)} was lost after ${silentMs} ms of silence`)
   }
@@ -157,15 +177,14 @@ export class RegistryWatch {
   /** No task waits while an agent could take it. Tasks of one queue have the same needs. */
   #checkOffers(state: RegistryState): void {
     for (const queue of state.queues.values()) {
-      const [first] = queue
-      const waiting = first === undefined ? undefined : state.placements.get(first)
+      const waiting = firstOf(state, queue.sample())
       if (waiting === undefined) continue
       for (const agent of state.agents.values()) {
         if (!isFree(state, agent)) continue
         const engine = agent.hello.engines.find(
           (one) =>
-            fits(waiting.dispatch.requirements, one).fits &&
-            heldOn(state, agent.id, one.manifest.id) < one.slots,
+            heldOn(state, agent.id, one.manifest.id) < one.slots &&
+            canTake(state, agent.id, waiting.dispatch.requirements, one),
         )
         if (engine === undefined) continue
         const task = shortOf(waiting.dispatch.taskId)
@@ -197,6 +216,10 @@ function taskIn(key: string): TaskId {
   return key.slice(0, key.indexOf('#')) as TaskId
 }
 
+function firstOf(state: RegistryState, taskId: TaskId | null): Placement | undefined {
+  return taskId === null ? undefined : state.placements.get(taskId)
+}
+
 function heldOn(state: RegistryState, agentId: AgentId, engineId: string): number {
   let count = 0
   for (const placement of heldBy(state, agentId)) {
@@ -205,9 +228,20 @@ function heldOn(state: RegistryState, agentId: AgentId, engineId: string): numbe
   return count
 }
 
+function canTake(
+  state: RegistryState,
+  agentId: AgentId,
+  requirements: Requirements,
+  engine: AgentRecord['hello']['engines'][number],
+): boolean {
+  const fit = fits(requirements, engine)
+  return fit.fits && hasMemory(state, agentId, { engine, model: fit.model })
+}
+
 /** One that was asked in vain is left alone for a while; its wake is checked with the alarm. */
 function isFree(state: RegistryState, agent: AgentRecord): boolean {
-  const isThere = agent.session !== null && agent.draining === null && agent.quietUntilMs === 0
+  const { session, draining, cordoned, quietUntilMs } = agent
+  const isThere = session !== null && draining === null && cordoned === null && quietUntilMs === 0
   return isThere && (state.held.get(agent.id)?.size ?? 0) < agent.hello.slots
 }
 
@@ -221,7 +255,10 @@ function survivorsOf(state: RegistryState): unknown {
   }
   const outbox = new Map(Array.from(state.outbox.values(), ({ id, effect }) => [id, effect]))
   const agents = new Map(
-    Array.from(state.agents.values(), ({ id, hello, draining }) => [id, { hello, draining }]),
+    Array.from(state.agents.values(), ({ id, hello, draining, cordoned }) => [
+      id,
+      { hello, draining, cordoned },
+    ]),
   )
-  return { tasks, over: state.over, outbox, agents }
+  return { tasks, over: state.over, outbox, agents, waiting: state.waiting }
 }

@@ -13,7 +13,7 @@ import type { World } from './world.ts'
 const LEVELS = [0, 0.2, 1, 4] as const
 const MOST_OPEN_JOBS = 14
 
-type Choice = readonly [weight: number, pick: () => SimEvent | null]
+type Choice = readonly [upTo: number, pick: () => SimEvent | null]
 
 /** Chooses what happens next, by the seed alone, from what can happen in the world now. */
 export class Scheduler {
@@ -35,14 +35,18 @@ export class Scheduler {
     this.#pace = new Pace(world, this.#random)
     this.#patience = this.#random() < 0.7 ? 0.3 : 0.02
     this.#openJobs = 1 + this.#below(MOST_OPEN_JOBS)
-    this.#choices = this.#weigh()
-    this.#total = this.#choices.reduce((sum, [weight]) => sum + weight, 0)
+    let total = 0
+    this.#choices = this.#weigh().map(([weight, pick]) => {
+      total += weight
+      return [total, pick]
+    })
+    this.#total = total
   }
 
   next(): SimEvent {
     for (;;) {
-      let mark = this.#random() * this.#total
-      const choice = this.#choices.find(([weight]) => (mark -= weight) < 0)
+      const mark = this.#random() * this.#total
+      const choice = this.#choices.find(([upTo]) => mark < upTo)
       const event = choice?.[1]() ?? null
       if (event !== null) return event
     }
@@ -72,6 +76,7 @@ export class Scheduler {
       [0.15 * level(), () => this.#kill()],
       [0.1 * level(), () => this.#agentEvent('hang')],
       [0.05 * level(), () => this.#drain()],
+      [0.05 * level(), () => this.#operate()],
       [0.5 * level(), () => this.#lie()],
       [0.05 * level(), () => this.#jobEvent('cancel', this.#open)],
       [0.2 * level(), () => this.#jobEvent('delete', [...this.#open, ...this.#ended])],
@@ -123,7 +128,7 @@ export class Scheduler {
       fence: grant.fence,
     } as const
     if (draw < 0.4) return { ...about, what: 'report', percent: this.#below(101) }
-    if (draw < 0.9) return { ...about, what: 'done' }
+    if (draw < 0.9) return { ...about, what: draw < 0.7 ? 'done' : 'two channels' }
     if (draw < 0.96) return { ...about, what: 'retryable' }
     return { ...about, what: ENGINE_NEWS[3 + this.#below(ENGINE_NEWS.length - 3)] ?? 'done' }
   }
@@ -198,6 +203,15 @@ export class Scheduler {
 
   #drain(): SimEvent {
     return { do: 'drain', agent: this.#agent().number, limitMs: this.#below(3) * 20_000 }
+  }
+
+  /** The first agent keeps its credential: somebody must be there in the end. */
+  #operate(): SimEvent {
+    const { number: agent } = this.#agent()
+    const draw = this.#random()
+    if (draw < 0.4) return { do: 'cordon', agent, on: true }
+    if (draw < 0.8) return { do: 'cordon', agent, on: false }
+    return draw < 0.9 || agent === 1 ? { do: 'dismiss', agent } : { do: 'revoke', agent }
   }
 
   #loadModel(): SimEvent {

@@ -59,6 +59,12 @@ export function tell(world: World, event: SimEvent): string {
     }
     case 'drain':
       return `agent ${event.agent} drains, for at most ${event.limitMs} ms`
+    case 'cordon':
+      return `agent ${event.agent} is taken ${event.on ? 'out of service' : 'back into service'}`
+    case 'dismiss':
+      return `agent ${event.agent} is asked to leave`
+    case 'revoke':
+      return `the credential of agent ${event.agent} is revoked`
     case 'load model':
       return `agent ${event.agent} has its model ${event.loaded ? 'loaded' : 'no longer loaded'}`
     case 'engine': {
@@ -86,6 +92,7 @@ const CUT_WORDS: Readonly<Record<Cut, string>> = {
 const ENGINE_WORDS: Readonly<Record<EngineNews, string>> = {
   report: 'reports %',
   done: 'is done',
+  'two channels': 'is done, and found two channels',
   retryable: 'fails, to be tried again',
   terminal: 'fails for good',
   'handed back': 'hands the task back',

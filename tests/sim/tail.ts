@@ -3,7 +3,7 @@ import { isTerminal } from '#protocol/job.ts'
 import type { Run } from './agent-process.ts'
 import { apply } from './apply.ts'
 import type { SimEvent } from './event.ts'
-import { numberOf, shortOf } from './names.ts'
+import { grantOf, numberOf, shortOf } from './names.ts'
 import type { World } from './world.ts'
 
 /** After the faults everything has this long to become quiet: retries, backoffs and leases have run out by then. */
@@ -27,8 +27,12 @@ export function tail(world: World): void {
       if (!apply(world, event)) throw new Error(`cannot happen: ${JSON.stringify(event)}`)
       continue
     }
-    if (isQuiet(world)) return checkEnd(world)
+    if (isQuiet(world)) {
+      checkEnd(world)
+      return
+    }
     checkKnown(world, peaceMs)
+    checkOver(world, peaceMs)
     const wakeMs = nextTimerMs(world)
     if (wakeMs === null || wakeMs > endMs) {
       world.violated('I8', `it does not become quiet: ${unrest(world).join('; ')}`)
@@ -46,7 +50,10 @@ function recover(world: World): void {
     // What is not in memory could be waiting for something unseen.
     object.wakeUp()
   }
-  for (const agent of world.agents) agent.isHung = false
+  for (const agent of world.agents) {
+    agent.isHung = false
+    apply(world, { do: 'cordon', agent: agent.number, on: false })
+  }
 }
 
 function next(world: World): SimEvent | null {
@@ -74,7 +81,8 @@ function nextFrame(world: World): SimEvent | null {
 
 function nextOfAgents(world: World): SimEvent | null {
   const { nowMs } = world
-  for (const { number: agent, session, link, wakeMs, runs } of world.agents) {
+  for (const { number: agent, session, link, wakeMs, runs, isRevoked } of world.agents) {
+    if (isRevoked) continue
     if (session === null) return { do: 'start', agent }
     if (link === null) return { do: 'dial', agent }
     if (wakeMs !== null && wakeMs <= nowMs) return { do: 'wake', agent }
@@ -99,7 +107,8 @@ function nextTimerMs(world: World): number | null {
   let first = Number.POSITIVE_INFINITY
   for (const { alarmMs } of [world.registry, ...world.jobs.values()])
     first = Math.min(first, alarmMs ?? first)
-  for (const { wakeMs, link, runs } of world.agents) {
+  for (const { wakeMs, link, runs, isRevoked } of world.agents) {
+    if (isRevoked) continue
     first = Math.min(first, wakeMs ?? first, Math.ceil(link?.dueMs ?? first))
     for (const run of runs.values()) if (ends(world, run)) first = Math.min(first, run.startedMs + RUN_MS)
   }
@@ -122,7 +131,8 @@ function unrest(world: World): string[] {
     open.push(`${shortOf(dispatch.taskId)} is ${at}`)
   }
   for (const id of registry?.outbox.keys() ?? []) open.push(`the registry waits for ${id}`)
-  for (const { number, runs, session, files } of world.agents) {
+  for (const { number, runs, session, files, isRevoked } of world.agents) {
+    if (isRevoked) continue
     if (runs.size > 0) open.push(`agent ${number} runs ${[...runs.keys()]}`)
     if ((session?.tasks.size ?? 0) > 0) open.push(`agent ${number} has ${[...(session?.tasks.keys() ?? [])]}`)
     if ((session?.outbox.size ?? 0) > 0) open.push(`agent ${number} has results without an answer`)
@@ -143,6 +153,18 @@ function checkKnown(world: World, peaceMs: number): void {
       if (world.nowMs - sinceMs <= KNOWN_MS) continue
       if (registry.placements.get(plan.id)?.dispatch.fence === fence) continue
       world.violated('I5', `${name}: ${shortOf(plan.id)} is ready, and the registry does not know it`)
+    }
+  }
+}
+
+/** Nobody runs what is over, once there was time to be told. */
+function checkOver(world: World, peaceMs: number): void {
+  for (const { number, runs, isRevoked } of world.agents) {
+    for (const run of runs.values()) {
+      if (isRevoked || ends(world, run) || world.nowMs - Math.max(peaceMs, run.startedMs) <= KNOWN_MS)
+        continue
+      const grant = grantOf(shortOf(run.grant.task_id), run.grant.fence)
+      world.violated('I9', `agent ${number} still runs ${grant}, and its job is over`)
     }
   }
 }
