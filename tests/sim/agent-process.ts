@@ -7,7 +7,7 @@ import {
   type TaskResult,
 } from '#agent/session/state.ts'
 import { newSession, nextWakeMs, step } from '#agent/session.ts'
-import type { AgentMessage, Grant } from '#protocol/agent-messages.ts'
+import { type AgentMessage, CLOSE_CODES, type Grant } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import { AgentLink } from './agent-link.ts'
 import { type AgentConfig, enginesOf } from './config.ts'
@@ -96,7 +96,8 @@ export class AgentProcess {
       const { end } = link
       this.loseLink()
       if (end === 'reconnects') return
-      if (!this.isRevoked) this.#world.violated('replaced', `agent ${this.number} is told to stop for good`)
+      if (link.socket.closeCode === CLOSE_CODES.badToken) this.isRevoked = true
+      else this.#world.violated('replaced', `agent ${this.number} is told to stop for good`)
       this.end()
     } else if (link.receive(frame.message, this.#world.nowMs)) {
       this.step({ type: 'message', message: frame.message })

@@ -28,16 +28,24 @@ const KINDS = {
   embedded: ['prepare', 'embedded'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
+/** An agent that is away for a while is waited for; a job without this fails when its engines have gone. */
+const PATIENT = { unavailable: { behavior: 'wait', waitMs: 3_600_000 } } as const
+
 /** What jobs ask for. */
 export const JOB_SHAPES = [
-  {},
-  { speakerDetection: 'diarize' },
-  { speakerDetection: 'per_channel' },
+  PATIENT,
+  { speakerDetection: 'diarize', ...PATIENT },
+  { speakerDetection: 'per_channel', ...PATIENT },
   { piiDetection: true, priority: 'high' },
-  { redactPiiAudio: true, speakerDetection: 'diarize', enrichment: ['detect_emotions', 'refine'] },
-  { models: { transcribe: ModelId.parse('english') }, priority: 'low' },
+  {
+    redactPiiAudio: true,
+    speakerDetection: 'diarize',
+    enrichment: ['detect_emotions', 'refine'],
+    ...PATIENT,
+  },
+  { models: { transcribe: ModelId.parse('english') }, priority: 'low', ...PATIENT },
   // Nothing runs when it is submitted: it waits for its engines.
-  { engines: [], unavailable: { behavior: 'wait', waitMs: 3_600_000 } },
+  { engines: [], ...PATIENT },
 ] as const satisfies readonly Parameters<typeof aJob>[0][]
 
 /** Three keys share the agents. */

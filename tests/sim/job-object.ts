@@ -34,18 +34,16 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
   }
 
   /** Empties the object, as deleting a job does; not while its tasks are still to be taken back. */
-  destroy(): boolean {
-    const told = this.turn((loop) => {
-      if (isTakingBack(loop.state)) return false
+  destroy(): void {
+    this.turn((loop) => {
+      if (isTakingBack(loop.state)) return
       this.readers.leave()
       this.alarmMs = null
       this.disk.clear()
       loop.state = NO_JOB
       this.isDeleted = true
       this.watch.deleted()
-      return true
     })
-    return told.ok && told.reply
   }
 
   /** In memory, loaded if need be; null when it cannot be. */

@@ -29,12 +29,12 @@ export class Readers {
     this.#object = object
   }
 
-  /** One that was cut off comes back with its last id; else a new one comes. False when there is no place or no job. */
+  /** One that was cut off comes back with its last id; else a new one comes. False when there is no place. */
   come(): boolean {
     const absent = this.#readers.find((reader) => !reader.isConnected)
     if (absent === undefined && this.#readers.length >= MOST) return false
     const state = this.#object.loaded()
-    if (state === null || state.job === null) return false
+    if (state === null || state.job === null) return true
     if (absent !== undefined && isTerminal(state.job.status) && absent.seq === state.job.seq) {
       this.#readers = this.#readers.filter((reader) => reader !== absent)
       return true

@@ -136,7 +136,7 @@ export class Scheduler {
   /** Agents that are away come back, what hangs goes on, what is out is there again. */
   #comeBack(): SimEvent | null {
     const agent = this.#agent()
-    if (agent.session === null) return this.#seldom({ do: 'start', agent: agent.number })
+    if (agent.session === null) return { do: 'start', agent: agent.number }
     if (agent.isHung) return this.#seldom({ do: 'go on', agent: agent.number })
     if (agent.link === null) return { do: 'dial', agent: agent.number }
     const out = [this.#world.registry, ...this.#open].find(({ isOut }) => isOut)

@@ -3,7 +3,9 @@ import { PRODUCT, type Product } from './product.ts'
 import { type Execution, replay } from './simulation.ts'
 
 /** So many replays at most: a list that is nearly short is better than none. */
-const MOST_REPLAYS = 4_000
+const MOST_REPLAYS = 6_000
+/** Pairs are many. */
+const PAIRS_BELOW = 64
 
 /** The shortest execution found that breaks the same rule: whole jobs and agents go first, then kinds, then pieces. */
 export function shrink(execution: Execution, rule: string, product: Product = PRODUCT): Execution {
@@ -13,7 +15,9 @@ export function shrink(execution: Execution, rule: string, product: Product = PR
   search.withoutKinds()
   search.withoutPieces()
   search.joinTimes()
+  search.withSimplerEvents()
   search.withoutPieces()
+  while (search.withoutPairs()) search.withoutPieces()
   search.withoutSpareAgents()
   return search.best
 }
@@ -62,6 +66,33 @@ class Search {
       if (size > 1) size = Math.ceil(size / 2)
       if (this.#replays >= MOST_REPLAYS) return
     }
+  }
+
+  /** Two events that go only together, such as a message twice; tried where the list is short. */
+  withoutPairs(): boolean {
+    const { length } = this.best.events
+    if (length > PAIRS_BELOW) return false
+    for (let first = 0; first < this.best.events.length; first++) {
+      for (let second = first + 1; second < this.best.events.length; second++) {
+        this.#try(this.best.events.filter((_event, at) => at !== first && at !== second))
+      }
+    }
+    return this.best.events.length < length
+  }
+
+  /** A plain job instead of a rich one; the bad news of an engine at an earlier run. */
+  withSimplerEvents(): void {
+    const news = new Set(this.best.events.flatMap((event) => (event.do === 'engine' ? [event.what] : [])))
+    for (let at = 0; at < this.best.events.length; at++) {
+      const event = this.best.events[at]
+      if (event?.do === 'submit' && event.shape !== 0) this.#put(at, { ...event, shape: 0 })
+      if (event?.do !== 'engine') continue
+      for (const what of news) if (what !== event.what && what !== 'report') this.#put(at, { ...event, what })
+    }
+  }
+
+  #put(at: number, event: SimEvent): void {
+    this.#try(this.best.events.with(at, event))
   }
 
   joinTimes(): void {

@@ -1,3 +1,4 @@
+import { T0 } from '../core/kit/builders.ts'
 import { apply } from './apply.ts'
 import { configOf, type SimConfig } from './config.ts'
 import type { SimEvent } from './event.ts'
@@ -15,6 +16,8 @@ export interface Execution {
 export interface Outcome extends Execution {
   readonly violation: Violation | null
   readonly world: World
+  /** On the world's clock, the tail included. */
+  readonly simulatedMs: number
 }
 
 /** Runs what a seed brings: so many steps, then the tail. */
@@ -27,24 +30,21 @@ export function simulate(seed: number, steps: number, product: Product = PRODUCT
     const event = scheduler.next()
     if (apply(world, event)) events.push(event)
   }
-  if (world.violation === null) tail(world)
-  return { config, events, violation: world.violation, world }
+  return ended(config, events, world)
 }
 
 /** Runs a list of events, passing over those that cannot happen; its outcome has those that did. */
-export function replay(
-  { config, events }: Execution,
-  product: Product = PRODUCT,
-  onEvent: (event: SimEvent, world: World) => void = () => {},
-): Outcome {
+export function replay({ config, events }: Execution, product: Product = PRODUCT): Outcome {
   const world = new World(config, product)
   const happened: SimEvent[] = []
   for (const event of events) {
     if (world.violation !== null) break
-    if (!apply(world, event)) continue
-    happened.push(event)
-    onEvent(event, world)
+    if (apply(world, event)) happened.push(event)
   }
+  return ended(config, happened, world)
+}
+
+function ended(config: SimConfig, events: readonly SimEvent[], world: World): Outcome {
   if (world.violation === null) tail(world)
-  return { config, events: happened, violation: world.violation, world }
+  return { config, events, violation: world.violation, world, simulatedMs: world.nowMs - T0 }
 }

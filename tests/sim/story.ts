@@ -1,11 +1,15 @@
 import type { AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
+import { apply } from './apply.ts'
 import { JOB_SHAPES } from './config.ts'
 import type { Cut, EngineNews, Lie, SimEvent } from './event.ts'
 import { grantOf, shortOf } from './names.ts'
-import type { World } from './world.ts'
+import { PRODUCT, type Product } from './product.ts'
+import type { Execution } from './simulation.ts'
+import { tail } from './tail.ts'
+import { World } from './world.ts'
 
 /** One event in words, with what it is about in the world just before it happens. */
-export function tell(world: World, event: SimEvent): string {
+function tell(world: World, event: SimEvent): string {
   switch (event.do) {
     case 'submit':
       return `job ${event.job} is submitted (${JSON.stringify(JOB_SHAPES[event.shape])})`
@@ -76,9 +80,28 @@ export function tell(world: World, event: SimEvent): string {
   }
 }
 
-/** The milliseconds since the beginning, and the event. */
-export function line(world: World, sinceMs: number, event: SimEvent): string {
-  return `${String(world.nowMs - sinceMs).padStart(8)} ms  ${tell(world, event)}`
+/** What the tail did last is told, not all of it: it may take hours of its time. */
+const LAST_OF_TAIL = 30
+
+/** An execution told: one event a line, then what came of it. */
+export function story({ config, events }: Execution, product: Product = PRODUCT): readonly string[] {
+  const world = new World(config, product)
+  const beganMs = world.nowMs
+  const line = (event: SimEvent) => `${String(world.nowMs - beganMs).padStart(9)} ms  ${tell(world, event)}`
+  const lines: string[] = []
+  for (const event of events) {
+    lines.push(line(event))
+    apply(world, event)
+  }
+  const peaceful: string[] = []
+  if (world.violation === null) tail(world, (_world, event) => peaceful.push(line(event)))
+  if (peaceful.length > 0) {
+    const more = Math.max(0, peaceful.length - LAST_OF_TAIL)
+    lines.push(`  then the faults end${more > 0 ? `, and after ${more} events` : ''}:`)
+    lines.push(...peaceful.slice(-LAST_OF_TAIL))
+  }
+  const { violation } = world
+  return [...lines, violation === null ? 'all rules held' : `broken: [${violation.rule}] ${violation.text}`]
 }
 
 const CUT_WORDS: Readonly<Record<Cut, string>> = {
@@ -117,7 +140,7 @@ function nth(count: number | undefined): string {
 function frame(world: World, event: Extract<SimEvent, { do: 'frame' }>): string {
   const socket = world.socketOf(event.agent, event.socket)
   const [next] = (event.to === 'registry' ? socket?.up : socket?.down) ?? []
-  const old = event.socket === undefined ? '' : `, over socket ${event.socket + 1} from the newest`
+  const old = event.socket === undefined ? '' : `, over an older socket (${event.socket})`
   const way = event.to === 'registry' ? `agent ${event.agent} → registry` : `registry → agent ${event.agent}`
   return `${way}: ${next === undefined ? 'the socket closed' : messageWords(next.message)}${old}`
 }

@@ -13,17 +13,21 @@ const RUN_MS = 700
 /** A task that waits for its registry is known there after this: a Job that hears nothing asks after 60 s. */
 const KNOWN_MS = 150_000
 
+/** Told of each event just before it happens. */
+export type Listener = (world: World, event: SimEvent) => void
+
 /**
  * The peaceful tail: no faults, everything arrives in its order, timers ring in time, agents come back and their engines
  * do their work. It needs no chance, so it is no part of the list of events.
  */
-export function tail(world: World): void {
+export function tail(world: World, onEvent: Listener = () => {}): void {
   const endMs = world.nowMs + PATIENCE_MS
   const peaceMs = world.nowMs
   recover(world)
   while (world.violation === null) {
     const event = next(world)
     if (event !== null) {
+      onEvent(world, event)
       if (!apply(world, event)) throw new Error(`cannot happen: ${JSON.stringify(event)}`)
       continue
     }
@@ -38,7 +42,9 @@ export function tail(world: World): void {
       world.violated('I8', `it does not become quiet: ${unrest(world).join('; ')}`)
       return
     }
-    apply(world, { do: 'time', ms: Math.max(1, wakeMs - world.nowMs) })
+    const time: SimEvent = { do: 'time', ms: Math.max(1, wakeMs - world.nowMs) }
+    onEvent(world, time)
+    apply(world, time)
   }
 }
 
@@ -70,7 +76,8 @@ function nextFrame(world: World): SimEvent | null {
   for (const socket of world.sockets.toReversed()) {
     const nth = seen.get(socket.agent) ?? 0
     seen.set(socket.agent, nth + 1)
-    if (socket.hasNewsUp) return { do: 'frame', agent: socket.agent, to: 'registry', socket: nth }
+    if (socket.hasNewsUp)
+      return { do: 'frame', agent: socket.agent, to: 'registry', ...(nth > 0 ? { socket: nth } : {}) }
     const agent = world.agents[socket.agent - 1]
     if (agent?.link?.socket === socket && socket.hasNewsDown) {
       return { do: 'frame', agent: socket.agent, to: 'agent' }
