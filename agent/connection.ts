@@ -6,7 +6,7 @@ import {
   PROTOCOL_VERSION,
   ServerMessage,
 } from '#protocol/agent-messages.ts'
-import { backoffMs, triesAfterLoss } from './backoff.ts'
+import { backoffMs, RECONNECT_LIMITS, triesAfterLoss } from './backoff.ts'
 import { type AfterClose, afterClose, afterRejection, type StopCause } from './close.ts'
 import { type AgentConfig, intervalsFault } from './config.ts'
 import { type Log, sentenceOf } from './log.ts'
@@ -185,7 +185,7 @@ export class Connection {
     }
     const { timing, random, log } = this.#options
     this.#tries = triesAfterLoss(this.#tries, heldMs, timing.stableMs)
-    const limits = { baseMs: timing.backoffBaseMs, capMs: timing.backoffCapMs }
+    const limits = { ...RECONNECT_LIMITS, baseMs: timing.backoffBaseMs, capMs: timing.backoffCapMs }
     // "At once" is for a connection that was up: a server that drains in a loop gets the backoff.
     const waitMs =
       after.wait === 'none' && heldMs !== null

@@ -4,13 +4,13 @@ import { type BackoffLimits, backoffMs } from '../backoff.ts'
 
 /**
  * One result on its way to the Job's answer. It ends only by an answer: first over the socket, once more there, then by
- * HTTP with growing pauses, then it rests until the next welcome begins again. Pure.
+ * HTTP with growing pauses, then it rests; after that, or at the next welcome, it begins again. Pure.
  */
 export interface Delivery {
   readonly result: z.infer<typeof TaskResult>
   readonly socketTries: number
   readonly httpTries: number
-  /** When something is due; Infinity while a post is under way, and while it rests. */
+  /** When something is due; Infinity while a post is under way. */
   readonly nextMs: number
   /** Whether the registry still holds this grant for us: then its lease is extended until the answer comes. */
   readonly held: boolean
@@ -20,14 +20,16 @@ const SOCKET_TRIES = 2
 const HTTP_TRIES = 12
 /** 1, 2, 4 … 64, 120, 120, 120, 120 s: eleven pauses, at most 10 minutes together. */
 export const POST_LIMITS: BackoffLimits = { baseMs: 1_000, capMs: 120_000 }
+/** A socket that stays up brings no welcome, and its leases hold the task for us: without an end the job would have none. */
+export const REST_MS = 600_000
 
-export function newDelivery(result: Delivery['result'], nowMs: number, held: boolean): Delivery {
-  return { result, socketTries: 0, httpTries: 0, nextMs: nowMs, held }
+export function newDelivery(result: Delivery['result'], nextMs: number, held: boolean): Delivery {
+  return { result, socketTries: 0, httpTries: 0, nextMs, held }
 }
 
-/** After a welcome: from the beginning, at once. */
-export function restarted(delivery: Delivery, nowMs: number, held: boolean): Delivery {
-  return newDelivery(delivery.result, nowMs, held)
+/** From the beginning, at that time. */
+export function restarted(delivery: Delivery, nextMs: number, held = delivery.held): Delivery {
+  return newDelivery(delivery.result, nextMs, held)
 }
 
 export type Dispatch = 'socket' | 'wait' | 'post' | 'rest'
@@ -43,8 +45,8 @@ export function dispatch(
     const tried = { ...delivery, socketTries: delivery.socketTries + 1, nextMs: nowMs + ackMs }
     return { by: socketOpen ? 'socket' : 'wait', delivery: tried }
   }
+  if (delivery.httpTries >= HTTP_TRIES) return { by: 'rest', delivery: restarted(delivery, nowMs + REST_MS) }
   const silent = { ...delivery, nextMs: Number.POSITIVE_INFINITY }
-  if (delivery.httpTries >= HTTP_TRIES) return { by: 'rest', delivery: silent }
   return { by: 'post', delivery: { ...silent, httpTries: delivery.httpTries + 1 } }
 }
 

@@ -72,7 +72,10 @@ export async function deleteJob(env: Bindings, caller: Caller, id: JobId): Promi
   }
   await deletePrefix(env.BUCKET, jobPrefix(id))
   await deleteUpload(env.DB, uploadIdOfJob(id))
-  await env.JOB.getByName(id).destroy()
+  if (!(await env.JOB.getByName(id).destroy())) {
+    const detail = 'The tasks of this job could not be taken back from their agents yet: delete it again.'
+    throw new ProblemError('unavailable', detail, {}, { 'retry-after': '2' })
+  }
   await buryJob(env.DB, caller.tenantId, id, Date.now())
   await deletePrefix(env.BUCKET, jobPrefix(id))
 }

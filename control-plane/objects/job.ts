@@ -6,7 +6,14 @@ import type { JobInput, JobReply } from '#core/job/input.ts'
 import { factsFrom, loadJob } from '#core/job/load.ts'
 import { otlpBody } from '#core/job/otlp.ts'
 import { jobProgress } from '#core/job/progress.ts'
-import { type JobMachineState, type JobState, type Live, NO_JOB, type TaskState } from '#core/job/state.ts'
+import {
+  isTakingBack,
+  type JobMachineState,
+  type JobState,
+  type Live,
+  NO_JOB,
+  type TaskState,
+} from '#core/job/state.ts'
 import { jobMachine } from '#core/job/step.ts'
 import { jobTrace } from '#core/job/trace.ts'
 import { jobView, splitCount } from '#core/job/view.ts'
@@ -103,13 +110,19 @@ export class Job extends DurableObject<Bindings> {
     return this.#subscribers.size
   }
 
-  /** Empties the object: no state, no alarm. What is told to it later answers `gone`. */
-  async destroy(): Promise<void> {
+  /**
+   * Empties the object: no state, no alarm. What is told to it later answers `gone`. False, and nothing is gone, while
+   * its tasks could not be taken back from the registry.
+   */
+  async destroy(): Promise<boolean> {
+    await this.#loop.settled('cancel:')
+    if (isTakingBack(this.#loop.state)) return false
     this.#subscribers.closeAll()
     await this.ctx.storage.deleteAlarm()
     await this.ctx.storage.deleteAll()
     this.#records.forget()
     this.#loop.state = NO_JOB
+    return true
   }
 
   /** The event stream. State and subscription are read in one synchronous block: no event falls between. */

@@ -32,7 +32,8 @@ export interface LoopParts<State, Input, Effect, Reply> {
 
 /**
  * The one loop of every object: step, save, arm, perform. A step and its save are one synchronous turn, so what an effect
- * tells others is durable before it leaves (the platform holds messages back until the write is confirmed). It names no clock, log or promise of its own: the simulation runs it too.
+ * tells others is durable before it leaves (the platform holds messages back until the write is confirmed). Clock, log and
+ * promises are its parts' affair: the simulation runs this very loop.
  */
 export class Loop<State, Input, Effect, Reply> {
   state: State

@@ -15,7 +15,7 @@ import type { RegistryContext } from '#core/registry/turn.ts'
 import { agentViews, engineViews, type Looking } from '#core/registry/views.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { coreSettings } from '#core/settings.ts'
-import type { ServerMessage } from '#protocol/agent-messages.ts'
+import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
 import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
 import type { JobStatus } from '#protocol/job.ts'
@@ -24,6 +24,7 @@ import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
+import { connectedAt } from './connected-at.ts'
 import { Loop } from './loop.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
@@ -112,6 +113,10 @@ export class Registry extends DurableObject<Bindings> {
   /** Its credential is no longer valid: its socket is cut, what it held goes to others. */
   async revoke(agentId: AgentId): Promise<void> {
     this.#loop.handle({ type: 'revoke', agentId })
+    // Also those that have not said hello yet: no session is known of them, and they would be let in.
+    for (const socket of this.ctx.getWebSockets(`agent:${agentId}`)) {
+      closeQuietly(socket, CLOSE_CODES.badToken, 'the credential was revoked')
+    }
   }
 
   async engines(): Promise<EngineView[]> {
@@ -138,13 +143,17 @@ export class Registry extends DurableObject<Bindings> {
     const [client, server] = Object.values(new WebSocketPair())
     if (client === undefined || server === undefined) throw new Error('the runtime gave no socket pair')
     const sessionId = crypto.randomUUID()
-    const identity: SocketIdentity = { agentId, name, sessionId, connectedAtMs: Date.now() }
+    const open = this.ctx.getWebSockets(`agent:${agentId}`).map(identityOf)
+    const connectedAtMs = connectedAt(Date.now(), open)
+    const identity: SocketIdentity = { agentId, name, sessionId, connectedAtMs }
     this.ctx.acceptWebSocket(server, [`agent:${agentId}`, `session:${sessionId}`])
     server.serializeAttachment(identity)
     return new Response(null, { status: 101, webSocket: client })
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    // We closed it: what was under way then is no longer heard.
+    if (socket.readyState !== WebSocket.READY_STATE_OPEN) return
     const message = parseFrame(frame)
     if (!message.ok) {
       closeQuietly(socket, message.code, message.reason)

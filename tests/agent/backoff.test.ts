@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { backoffMs, RECONNECT_LIMITS, retryAfterMs, triesAfterLoss } from '#agent/backoff.ts'
 
-describe('[A6] waits are full jitter: from 1 s, doubling to 60 s', () => {
+describe('[A6] waits are full jitter: from 1 s, growing by half to 60 s', () => {
   it.each([
     { tries: 0, random: 0.5, waitMs: 500 },
-    { tries: 1, random: 0.5, waitMs: 1_000 },
-    { tries: 5, random: 0.5, waitMs: 16_000 },
-    { tries: 6, random: 0.5, waitMs: 30_000 },
+    { tries: 1, random: 0.5, waitMs: 750 },
+    { tries: 4, random: 0.5, waitMs: 2_531.25 },
+    { tries: 11, random: 0.5, waitMs: 30_000 },
     { tries: 1_000, random: 0.5, waitMs: 30_000 },
     { tries: 6, random: 0, waitMs: 0 },
   ])('after $tries tries with $random: $waitMs ms', ({ tries, random, waitMs }) => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { REST_MS } from '#agent/session/delivery.ts'
 import { grantKey } from '#agent/session/state.ts'
 import { aGrant } from './kit/agents.ts'
 import { ack, engines, Walk } from './kit/walk.ts'
@@ -6,7 +7,7 @@ import { ack, engines, Walk } from './kit/walk.ts'
 const a = aGrant()
 
 describe('[A12] a result is sent until it is answered', () => {
-  it('socket, socket, then twelve posts with growing pauses, then rest until a welcome', () => {
+  it('socket, socket, then twelve posts with growing pauses, then a rest that a welcome ends', () => {
     const walk = new Walk().up().running(a).end(a)
     expect(walk.ordered).toEqual(['saveResult', 'task.result'])
     expect(walk.wait(5_000).sent.filter((message) => message.type === 'task.result')).toHaveLength(1)
@@ -25,9 +26,19 @@ describe('[A12] a result is sent until it is answered', () => {
       return pauseMs / 1000
     })
     expect(pauses).toEqual([1, 2, 4, 8, 16, 32, 64, 120, 120, 120, 120])
-    walk.do(unanswered)
-    expect(walk.wait(3_600_000).ordered).not.toContain('postResult')
+    walk.do(unanswered).wait(120_000)
+    expect(walk.wait(REST_MS - 1).ordered).not.toContain('task.result')
     expect(walk.do({ type: 'link.closed' }).up([]).ordered).toContain('task.result')
+  })
+
+  it('after the rest it begins again, also over a socket that never broke, which holds its lease', () => {
+    const walk = new Walk().up().running(a).end(a).wait(10_000)
+    for (let post = 0; post < 12; post++) {
+      walk.do({ type: 'result.posted', grant: a, answer: null, retryAfterMs: null, random: 0 })
+    }
+    expect(walk.state.outbox.get(grantKey(a))?.nextMs).toBe(walk.nowMs + REST_MS)
+    expect(walk.wait(REST_MS).sent.at(-1)).toMatchObject({ type: 'task.result', ...a })
+    expect(walk.wait(10_000).ordered).toContain('postResult')
   })
 
   it('without a link it is posted after the time of two answers', () => {

@@ -8,6 +8,7 @@ import type { Bench, Figure } from './bench.ts'
 const BENCHES: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   submit: () => import('./submit.ts'),
   fanout: () => import('./fanout.ts'),
+  queue: () => import('./queue.ts'),
   upload: () => import('./upload.ts'),
   ctc: () => import('./ctc.ts'),
   prepare: () => import('./prepare.ts'),

@@ -26,14 +26,14 @@ export async function outages(options: OutageOptions, report: Report): Promise<v
     const boxes = await Promise.all(names.map((name) => fleet.box(name, { engines: ['scripted-words'] })))
     const back: number[] = []
     let longer = 0
-    for (let restart = 1; restart <= options.restarts; restart++) {
+    for (let restart = 1; restart - longer <= options.restarts && longer <= options.restarts; restart++) {
       await sleep(STABLE_MS)
       const welcomes = boxes.map((box) => box.welcomedAgain().then(() => performance.now()))
       const downMs = performance.now()
       // Every other one in order, as a deploy does.
       if (restart % 2 === 0) await fleet.server.stop()
       else await fleet.server.kill()
-      await sleep(random() * 1_500)
+      await sleep(random() * 500)
       await fleet.server.start()
       const readyMs = performance.now()
       const took = (await Promise.all(welcomes)).map((welcomedMs) => Math.max(0, welcomedMs - readyMs))

@@ -94,16 +94,15 @@ export async function storm(options: StormOptions, report: Report): Promise<void
 /** What the built-in engines make of each sample when nobody disturbs them, which is near the truth. */
 async function undisturbed(server: Server, report: Report): Promise<Order[]> {
   const client = patientClient(server)
-  const orders: Order[] = []
-  const pairs: [truth: string, heard: string][] = []
-  for (const name of SAMPLES) {
-    const order = realOrder(name, '')
-    const { id } = await client.submit(order.file, name, { fields: order.fields })
-    for await (const _ of client.events(id)) void _
-    const text = spoken((await client.get(id)).text)
-    pairs.push([sample(name).text, text])
-    orders.push({ ...order, text })
-  }
+  const orders = await Promise.all(
+    SAMPLES.map(async (name) => {
+      const order = realOrder(name, '')
+      const { id } = await client.submit(order.file, name, { fields: order.fields })
+      for await (const _ of client.events(id)) void _
+      return { ...order, name, text: spoken((await client.get(id)).text) }
+    }),
+  )
+  const pairs = orders.map(({ name, text }) => [sample(name).text, text] as const)
   const rate = wordErrorRate(pairs)
   report.promise(
     'real speech undisturbed: word errors',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { isTakingBack } from '#core/job/state.ts'
 import { failed, taskId } from './kit/builders.ts'
 import { JobRun } from './kit/job-run.ts'
 
@@ -25,6 +26,15 @@ describe('cancel', () => {
     run.tell({ type: 'cancel' })
     expect(run.orders).toEqual([`index:${run.job.seq}`])
     expect(run.task('prepare')).toMatchObject({ status: 'cancelled', retryAtMs: null })
+  })
+
+  test('[J27] until the registry has heard that its tasks are over, a job is still taking them back', () => {
+    const run = JobRun.transcribing()
+    expect(isTakingBack(run.state)).toBe(false)
+    run.tell({ type: 'cancel' })
+    expect(isTakingBack(run.state)).toBe(true)
+    run.tell({ type: 'effect.answered', id: `cancel:${run.id('transcribe')}:1` })
+    expect(isTakingBack(run.state)).toBe(false)
   })
 
   test('[J17] a merge under way is forgotten, and its result is stale', () => {

@@ -95,4 +95,16 @@ describe('failures', () => {
     expect(run.orders).toContain(`cancel:${taskId('diarize')}:1`)
     expect(run.unanswered).not.toContain(`enqueue:${taskId('diarize')}:1`)
   })
+
+  test('[J26] a fence that the registry did not know is taken back there while no newer one is', () => {
+    const run = JobRun.created()
+    const prepare = run.id('prepare')
+    for (let fence = 1; fence <= 3; fence++) {
+      run.placed('prepare', false)
+      expect(run.orders).toEqual([`enqueue:${prepare}:${fence + 1}`])
+    }
+    run.placed('prepare', false)
+    expect(run.task('prepare').retryAtMs).toBeGreaterThan(run.nowMs)
+    expect(run.orders).toEqual([`cancel:${prepare}:4`])
+  })
 })

@@ -21,7 +21,7 @@ function pipeline(): Pipeline {
 
 const select = (run: JobRun) => run.tell({ type: 'selected', pipeline: pipeline() })
 
-test('[J34] it asks the registry to be told, is pending without tasks, and says why', () => {
+test('[J39] it asks the registry to be told, is pending without tasks, and says why', () => {
   const run = waiting()
   expect(run.orders).toEqual(['index:1', WAIT])
   expect(run.view).toMatchObject({ status: 'pending', stages: [], why: 'asks for engines' })
@@ -30,7 +30,7 @@ test('[J34] it asks the registry to be told, is pending without tasks, and says 
   expect(run.unanswered).not.toContain(WAIT)
 })
 
-test('[J34] told its engines it is planned and begins', () => {
+test('[J39] told its engines it is planned and begins', () => {
   const run = waiting()
   expect(select(run)).toBe('ok')
   expect(run.orders).toEqual([`enqueue:${taskId('prepare')}:1`])
@@ -43,7 +43,7 @@ test('[J34] told its engines it is planned and begins', () => {
 })
 
 describe('twice, late and out of order', () => {
-  test('[J34] selected again is a duplicate; a reason for waiting that comes after it is stale', () => {
+  test('[J39] selected again is a duplicate; a reason for waiting that comes after it is stale', () => {
     const run = waiting()
     select(run)
     const { seq } = run.job
@@ -52,14 +52,14 @@ describe('twice, late and out of order', () => {
     expect([run.job.seq, run.view.why]).toEqual([seq, 'queued'])
   })
 
-  test('[J34] selected after the end is a conflict and plans nothing', () => {
+  test('[J39] selected after the end is a conflict and plans nothing', () => {
     const run = waiting()
     run.tell({ type: 'cancel' })
     expect(select(run)).toBe('conflict')
     expect(run.view).toMatchObject({ status: 'cancelled', stages: [] })
   })
 
-  test('[J34] evicted anywhere it asks, and is planned, as before', () => {
+  test('[J39] evicted anywhere it asks, and is planned, as before', () => {
     const run = waiting()
     run.reload()
     expect(run.nextWakeMs).toBe(run.nowMs)
@@ -73,7 +73,7 @@ describe('twice, late and out of order', () => {
     expect(run.view.stages).toHaveLength(3)
   })
 
-  test('[J34] it asks again every five minutes, should the registry have lost it', () => {
+  test('[J39] it asks again every five minutes, should the registry have lost it', () => {
     const run = JobRun.created(aJob({ engines: [], unavailable: { behavior: 'wait', waitMs: 86_000_000 } }))
     run.tell({ type: 'unselected', why: 'nobody' })
     run.tell({ type: 'effect.answered', id: 'index:1' })
@@ -85,7 +85,7 @@ describe('twice, late and out of order', () => {
 })
 
 describe('the wait ends', () => {
-  test('[J35] after the time that its caller gave it: failed with no_capable_engine and the last reason', () => {
+  test('[J40] after the time that its caller gave it: failed with no_capable_engine and the last reason', () => {
     const run = waiting()
     run.tell({ type: 'unselected', why: 'No agent is connected.' })
     run.wakeAfter(WAIT_MS - 1)
@@ -102,7 +102,7 @@ describe('the wait ends', () => {
     expect(run.orders).toContain('unwait')
   })
 
-  test('[J35] one that found its engines is not ended by it', () => {
+  test('[J40] one that found its engines is not ended by it', () => {
     const run = waiting()
     run.nowMs += WAIT_MS - 1
     select(run)
@@ -110,7 +110,7 @@ describe('the wait ends', () => {
     expect(run.view.status).toBe('pending')
   })
 
-  test('[J35] by a cancel: it is taken off the list', () => {
+  test('[J40] by a cancel: it is taken off the list', () => {
     const run = waiting()
     expect(run.tell({ type: 'cancel' })).toBe('ok')
     expect([...run.orders].sort()).toEqual([`index:${run.job.seq}`, 'unwait'])
@@ -119,7 +119,7 @@ describe('the wait ends', () => {
 })
 
 describe('the limit of a job', () => {
-  test('[J31] a job that is not done by then fails, whatever it does, and takes its tasks back', () => {
+  test('[J36] a job that is not done by then fails, whatever it does, and takes its tasks back', () => {
     const run = JobRun.transcribing()
     run.nowMs = T0 + DEFAULTS.jobLimitMs - 1
     run.wakeAfter(0)
@@ -133,7 +133,7 @@ describe('the limit of a job', () => {
     expect(run.orders).toContain(`cancel:${taskId('transcribe')}:1`)
   })
 
-  test('[J31] one that ended is not touched by it', () => {
+  test('[J36] one that ended is not touched by it', () => {
     const run = JobRun.transcribing()
     run.tell({ type: 'cancel' })
     const { seq } = run.job

@@ -73,6 +73,17 @@ describe('tasks that Jobs hand over', () => {
     expect(run.records.read().filter(({ kind }) => kind === 'task')).toEqual([])
   })
 
+  test('[R20] and as long as its Job has not heard that it was lost: it may still enqueue that fence', () => {
+    const run = running()
+    run.wakeAfter(LEASE_MS, 1)
+    run.wakeAfter(OVER_MS, 1)
+    expect(run.enqueue()).toMatchObject({ known: true, why: null })
+    expect(run.at(task)).toBe('over')
+    run.tell({ type: 'effect.answered', id: `lost:${task}:1`, answer: 'ok' })
+    run.wakeAfter(0, 1)
+    expect(run.at(task)).toBe('unknown')
+  })
+
   test('[R21] a task whose loss is on its way to the Job is still known', () => {
     const run = running()
     run.wakeAfter(LEASE_MS, 1)

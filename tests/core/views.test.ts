@@ -56,7 +56,7 @@ test('[P52] why an engine gets no tasks is why its agent gets none', () => {
   run.disconnect(1)
   expect(told(run).agent).toEqual([
     'offline',
-    'not connected; drained by the operator (new disk), and leaving',
+    'not connected, it was draining (SIGTERM); drained by the operator (new disk)',
   ])
   run.hello(1, parts, 's2')
   expect(told(run).agent).toEqual(['draining', 'drained by the operator (new disk)'])

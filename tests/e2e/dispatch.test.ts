@@ -79,7 +79,7 @@ describe('a command that is killed', () => {
 describe('a run without end', () => {
   const its = aFleet({
     DALSTON_RUN_LIMIT_FACTOR: '0.1',
-    DALSTON_RUN_LIMIT_FLOOR_SECONDS: '3',
+    DALSTON_RUN_LIMIT_FLOOR_SECONDS: '5',
     DALSTON_RUN_LIMIT_UNKNOWN_SECONDS: '20',
   })
 

@@ -109,6 +109,22 @@ describe('an engine that is there, goes, and comes back', () => {
     expect(job.stages.find(({ stage }) => stage === 'diarize')).toMatchObject({ status: 'skipped' })
   })
 
+  it('[E2E16] one that the control plane has never heard of takes part by its manifest alone', async () => {
+    const { fleet } = its
+    await fleet.script({ words: WORDS })
+    const listPath = fleet.path('own-list.mjs')
+    writeFileSync(listPath, OWN_LIST)
+    await fleet.box('helper', { engines: ['scripted-prepare'] })
+    await fleet.box('owner', { engines: { listPath } })
+    const { id, stages } = await fleet.submit({ language: 'cy' })
+    expect(stages[1]).toMatchObject({ stage: 'transcribe', engine_id: 'house-welsh' })
+    expect(await fleet.ended(id)).toMatchObject({ status: 'completed', text: 'bore da i bawb' })
+  })
+})
+
+describe('an engine whose machine starts anew', () => {
+  const its = aFleet({ DALSTON_OFFLINE_SECONDS: '60' })
+
   it('[E2E15] killed and back within the grace: what ran and what came meanwhile completes', async () => {
     const { fleet } = its
     const gate = fleet.gate('restart')
@@ -129,18 +145,6 @@ describe('an engine that is there, goes, and comes back', () => {
     expect(jobs[0].stages[1]).toMatchObject({ stage: 'transcribe', attempt: 2 })
     const later = await fleet.submit()
     expect((await fleet.ended(later.id)).status).toBe('completed')
-  })
-
-  it('[E2E16] one that the control plane has never heard of takes part by its manifest alone', async () => {
-    const { fleet } = its
-    await fleet.script({ words: WORDS })
-    const listPath = fleet.path('own-list.mjs')
-    writeFileSync(listPath, OWN_LIST)
-    await fleet.box('helper', { engines: ['scripted-prepare'] })
-    await fleet.box('owner', { engines: { listPath } })
-    const { id, stages } = await fleet.submit({ language: 'cy' })
-    expect(stages[1]).toMatchObject({ stage: 'transcribe', engine_id: 'house-welsh' })
-    expect(await fleet.ended(id)).toMatchObject({ status: 'completed', text: 'bore da i bawb' })
   })
 })
 

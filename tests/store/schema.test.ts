@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { getTableConfig, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { describe, expect, test } from 'vitest'
+import { JoinTokenId } from '#protocol/ids.ts'
 import * as schema from '#store/schema.ts'
 
 const FOLDER = resolve(import.meta.dirname, '../../migrations')
@@ -13,6 +14,25 @@ const migrations = readdirSync(FOLDER)
 
 const database = new DatabaseSync(':memory:')
 for (const sql of migrations) database.exec(sql)
+
+test('[P97] join tokens and agents from before they could be listed and rotated stay good', () => {
+  const old = new DatabaseSync(':memory:')
+  old.exec(migrations[0] ?? '')
+  old.exec(
+    "INSERT INTO join_tokens VALUES ('hash 1', 'default', 'gpu', 1, 2), ('hash 2', 'default', 'gpu', 1, 2)",
+  )
+  old.exec("INSERT INTO agents VALUES ('agent', 'default', 'gpu', 'box', 'hash', 1, NULL)")
+  for (const sql of migrations.slice(1)) old.exec(sql)
+  const tokens = old.prepare('SELECT * FROM join_tokens ORDER BY hash').all()
+  expect(tokens).toMatchObject([
+    { hash: 'hash 1', tenant_id: 'default', pool: 'gpu', created_at_ms: 1, expires_at_ms: 2, used_count: 0 },
+    { hash: 'hash 2', revoked_at_ms: null },
+  ])
+  for (const { id } of tokens) expect(JoinTokenId.safeParse(id).success).toBe(true)
+  expect(old.prepare('SELECT * FROM agents').all()).toMatchObject([
+    { credential_hash: 'hash', next_hash: null },
+  ])
+})
 
 interface Column {
   readonly name: string

@@ -152,7 +152,7 @@ describe('out of service', () => {
       () => read(id),
       ({ status }) => status === 'offline',
     )
-    expect((await read(id)).why).toContain('not connected; drained by the operator')
+    expect((await read(id)).why).toMatch(/^not connected, it was draining .*; drained by the operator/)
   })
 
   test('[P54] one that never connected is a conflict; a request that is not understood is 400', async () => {

@@ -78,9 +78,7 @@ export function end(turn: Turn, body: FactBody): void {
   for (const { plan, fence } of dispatched) {
     turn.answered(enqueueId(plan.id, fence))
     turn.answered(mergeId(fence))
-    if (plan.stage === 'merge' || turn.job === null) continue
-    const { pool } = turn.job.spec
-    turn.order(`cancel:${plan.id}:${fence}`, { type: 'registry.cancel', pool, taskId: plan.id, fence })
+    if (plan.stage !== 'merge') takeBack(turn, plan.id, fence)
   }
 }
 
@@ -110,6 +108,13 @@ function tellEnd(turn: Turn): void {
 /** One wait a job: it ends when the graph is drawn. */
 export function waitId(job: JobState): string {
   return `wait:${job.spec.jobId}`
+}
+
+/** Wherever the registry has it, this fence is over. */
+export function takeBack(turn: Turn, taskId: TaskId, fence: number): void {
+  if (turn.job === null) return
+  const { pool } = turn.job.spec
+  turn.order(`cancel:${taskId}:${fence}`, { type: 'registry.cancel', pool, taskId, fence })
 }
 
 export function saveIndex(turn: Turn): void {

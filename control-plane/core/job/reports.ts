@@ -1,6 +1,6 @@
 import type { Runner } from '../dispatch.ts'
 import { asksRedaction } from '../parameters.ts'
-import { retryOrEnd, saveIndex } from './flow.ts'
+import { retryOrEnd, saveIndex, takeBack } from './flow.ts'
 import type { JobInput, JobReply } from './input.ts'
 import { jobProgress } from './progress.ts'
 import { isDispatched, type JobState, type TaskState } from './state.ts'
@@ -59,6 +59,8 @@ export function placed(turn: Turn, input: Extract<JobInput, { type: 'task.placed
   if (!input.known) {
     const message = 'the registry does not know the task any more'
     retryOrEnd(turn, task, { code: 'task_lost', message, retryable: true }, false)
+    // Its enqueue may have come there after the answer was given. A newer fence would take it back itself.
+    if (turn.task(input.taskId)?.fence === input.fence) takeBack(turn, input.taskId, input.fence)
   } else if (input.why !== null) {
     const why = new Map(turn.live.why).set(input.taskId, input.why)
     const queueMs = new Map(turn.live.queueMs).set(input.taskId, input.queueMs)

@@ -99,6 +99,11 @@ export const NO_JOB: JobMachineState = {
   hasUnsavedAnswers: false,
 }
 
+/** Whether the registry is still to be told that a task is over: forgotten before, it would run to its end for nobody. */
+export function isTakingBack({ outbox }: JobMachineState): boolean {
+  return [...outbox.values()].some(({ effect }) => effect.type === 'registry.cancel')
+}
+
 /** Whether the registry, or the edge, holds the task now. */
 export function isDispatched(task: TaskState): boolean {
   return task.status === 'running' || (task.status === 'ready' && task.retryAtMs === null)

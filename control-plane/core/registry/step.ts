@@ -12,7 +12,7 @@ import { offerWaiting } from './placement.ts'
 import type { Pongs } from './presence.ts'
 import type { RegistryState } from './state.ts'
 import * as tasks from './tasks.ts'
-import { type RegistryContext, Turn } from './turn.ts'
+import { lostId, type RegistryContext, Turn } from './turn.ts'
 import { reconsiderAll, reconsiderSoon, wait } from './waiting.ts'
 
 const OK: RegistryReply = { known: true, why: null, queueMs: 0 }
@@ -143,7 +143,10 @@ function wake(turn: Turn, pongs: Pongs): void {
 function forgetOver(turn: Turn): void {
   const { over } = turn.state
   for (let taskId = over.oldestKey(); taskId !== null; taskId = over.oldestKey()) {
+    const fence = over.get(taskId)?.fence ?? 0
     if (turn.nowMs - (over.get(taskId)?.endedAtMs ?? 0) < OVER_MS) return
+    // A Job that has not heard of the loss may still enqueue this very fence.
+    if (turn.state.outbox.has(lostId(taskId, fence))) return
     turn.forgetOver(taskId)
   }
 }

@@ -87,14 +87,17 @@ function agentWhy(agent: AgentRecord, looking: Looking): string | null {
 }
 
 function whyAbsent(agent: AgentRecord, { nowMs, pongs, settings }: Looking): string | null {
-  if (agent.session === null) return 'not connected'
+  const { session, draining } = agent
+  if (session === null)
+    return draining === null ? 'not connected' : `not connected, it was draining (${draining})`
   const silentMs = nowMs - lastSeenMs(agent, pongs)
   return silentMs > settings.suspectMs ? `not heard of for ${Math.floor(silentMs / 1000)} s` : null
 }
 
-function whyOutOfService({ cordoned, draining }: AgentRecord): string | null {
-  if (cordoned === null) return draining === null ? null : `draining (${draining})`
-  return `drained by the operator (${cordoned})${draining === null ? '' : ', and leaving'}`
+function whyOutOfService({ cordoned, draining, session }: AgentRecord): string | null {
+  const isLeaving = draining !== null && session !== null
+  if (cordoned === null) return isLeaving ? `draining (${draining})` : null
+  return `drained by the operator (${cordoned})${isLeaving ? ', and leaving' : ''}`
 }
 
 /** A task takes a slot of its engine and one of its agent. */

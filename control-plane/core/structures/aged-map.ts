@@ -28,6 +28,10 @@ export class AgedMap<Key, Value> {
     this.#order.remove(key)
   }
 
+  *[Symbol.iterator](): Iterator<readonly [Key, Value]> {
+    yield* this.#values
+  }
+
   oldestKey(): Key | null {
     return this.#order.first()
   }

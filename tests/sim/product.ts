@@ -1,0 +1,19 @@
+import { loadJob } from '#core/job/load.ts'
+import { jobMachine } from '#core/job/step.ts'
+import { loadRegistry } from '#core/registry/load.ts'
+import { registryMachine } from '#core/registry/step.ts'
+import { DEFAULTS } from '#core/settings.ts'
+
+const context = { settings: DEFAULTS, catalog: { engines: [], models: [] } }
+const { leaseMs } = DEFAULTS
+
+/** What is simulated: the machines and their loads, as the objects run them. A planted bug replaces one part. */
+export const PRODUCT = {
+  jobMachine: jobMachine(DEFAULTS),
+  loadJob,
+  registryMachine: registryMachine(context),
+  loadRegistry: (...[records, connected, nowMs]: Untimed) => loadRegistry(records, connected, nowMs, leaseMs),
+}
+export type Product = Readonly<typeof PRODUCT>
+
+type Untimed = Parameters<typeof loadRegistry> extends [...infer Rest, number] ? Rest : never
