@@ -36,6 +36,12 @@ export const AgentHello = z.strictObject({
   running: z.array(Grant).max(1024),
 })
 
+/** The part of a hello that every version has: an agent of another one is told to update, not that it is malformed. */
+export const AnyHello = z.object({
+  type: z.literal('agent.hello'),
+  protocol: z.object({ min: z.int(), max: z.int() }),
+})
+
 /** Sent when something changed: a model was loaded or dropped. Replaces what hello announced. */
 export const AgentStatus = z.strictObject({
   type: z.literal('agent.status'),

@@ -69,6 +69,16 @@ const ARROWS: Readonly<Record<string, Rule>> = {
       ...CONTROL_PLANE_SHARED,
     ],
   },
+  /** Copies a rerun's files, an entrypoint as well. */
+  'control-plane/copy.ts': {
+    may: [
+      'control-plane/core',
+      'control-plane/store',
+      'protocol',
+      'cloudflare:workers',
+      ...CONTROL_PLANE_SHARED,
+    ],
+  },
   /** The composition root and what it binds together. */
   'control-plane': { may: ['control-plane', 'protocol', 'site/fragments', 'zod'] },
   'engines/list.ts': { may: ['engines', 'protocol'] },

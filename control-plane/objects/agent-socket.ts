@@ -1,5 +1,10 @@
-import { z } from 'zod'
-import { AgentMessage, CLOSE_CODES, MAX_FRAME_BYTES, PROTOCOL_VERSION } from '#protocol/agent-messages.ts'
+import {
+  AgentMessage,
+  AnyHello,
+  CLOSE_CODES,
+  MAX_FRAME_BYTES,
+  PROTOCOL_VERSION,
+} from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 
 /** What is attached to a socket, and so survives hibernation. */
@@ -26,7 +31,7 @@ export function parseFrame(
   const json = parseJson(frame)
   const message = AgentMessage.safeParse(json)
   if (message.success) return { ok: true, value: message.data }
-  const foreign = ForeignHello.safeParse(json)
+  const foreign = AnyHello.safeParse(json)
   if (foreign.success && !speaks(foreign.data.protocol)) {
     const { min, max } = foreign.data.protocol
     const reason = `this server speaks protocol ${PROTOCOL_VERSION}, the agent ${min} to ${max}`
@@ -42,12 +47,6 @@ interface Refusal {
   readonly code: number
   readonly reason: string
 }
-
-/** The part of a hello that every version has: an agent of another one is told to update, not that it is malformed. */
-const ForeignHello = z.object({
-  type: z.literal('agent.hello'),
-  protocol: z.object({ min: z.int(), max: z.int() }),
-})
 
 function speaks({ min, max }: { readonly min: number; readonly max: number }): boolean {
   return min <= PROTOCOL_VERSION && PROTOCOL_VERSION <= max

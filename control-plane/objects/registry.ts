@@ -7,7 +7,7 @@ import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
 import { type Gauges, gaugesOf } from '#core/registry/gauges.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
-import { type Pongs, selectFor } from '#core/registry/presence.ts'
+import { selectFor } from '#core/registry/presence.ts'
 import type { WaitingJob } from '#core/registry/state.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
@@ -23,8 +23,8 @@ import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
-import { closeQuietly, identityOf, parseFrame, type SocketIdentity, sendQuietly } from './agent-socket.ts'
-import { connectedAt } from './connected-at.ts'
+import { closeQuietly, identityOf, parseFrame } from './agent-socket.ts'
+import { AgentSockets } from './agent-sockets.ts'
 import { Loop } from './loop.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
@@ -41,8 +41,7 @@ export class Registry extends DurableObject<Bindings> {
   readonly #records: Records
   readonly #context: RegistryContext
   readonly #signer: TokenSigner
-  /** Agents that only ping do not wake the registry: whoever judges who is there asks for their last pong. */
-  readonly #pongs: Pongs = { get: (agentId) => this.#pongMs(agentId) }
+  readonly #sockets: AgentSockets
   // Set in the constructor's blockConcurrencyWhile, before any call is let in.
   #loop!: Loop<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
@@ -51,7 +50,7 @@ export class Registry extends DurableObject<Bindings> {
     this.#records = new Records(ctx.storage.sql)
     this.#context = { settings: coreSettings(settingsOf(env)), catalog }
     this.#signer = new TokenSigner(env.TOKEN_SECRET, this.#context.settings.leaseMs)
-    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair('ping', 'pong'))
+    this.#sockets = new AgentSockets(ctx)
     ctx.blockConcurrencyWhile(async () => this.#start(await ctx.storage.getAlarm()))
   }
 
@@ -84,12 +83,12 @@ export class Registry extends DurableObject<Bindings> {
 
   /** Which engines a job would get now, or why there are none. */
   async select(parameters: JobParameters, kept: Kept | null = null): Promise<PipelineChoice> {
-    return selectFor(this.#loop.state, parameters, this.#pongs, Date.now(), this.#context, kept)
+    return selectFor(this.#loop.state, parameters, this.#sockets.pongs, Date.now(), this.#context, kept)
   }
 
   /** Puts a job on the waiting list; answers why it has to wait. */
   async wait(job: WaitingJob): Promise<{ readonly why: string }> {
-    this.#loop.handle({ type: 'wait', job, pongs: this.#pongs })
+    this.#loop.handle({ type: 'wait', job, pongs: this.#sockets.pongs })
     const choice = await this.select(job.parameters)
     return { why: choice.ok ? 'its engines are there' : sentenceOf(choice.error) }
   }
@@ -113,10 +112,7 @@ export class Registry extends DurableObject<Bindings> {
   /** Its credential is no longer valid: its socket is cut, what it held goes to others. */
   async revoke(agentId: AgentId): Promise<void> {
     this.#loop.handle({ type: 'revoke', agentId })
-    // Also those that have not said hello yet: no session is known of them, and they would be let in.
-    for (const socket of this.ctx.getWebSockets(`agent:${agentId}`)) {
-      closeQuietly(socket, CLOSE_CODES.badToken, 'the credential was revoked')
-    }
+    this.#sockets.closeAgent(agentId, CLOSE_CODES.badToken, 'the credential was revoked')
   }
 
   async engines(): Promise<EngineView[]> {
@@ -140,14 +136,9 @@ export class Registry extends DurableObject<Bindings> {
   override async fetch(request: Request): Promise<Response> {
     const agentId = AgentId.parse(request.headers.get('x-dalston-agent-id'))
     const name = decodeURIComponent(request.headers.get('x-dalston-agent-name') ?? agentId)
-    const [client, server] = Object.values(new WebSocketPair())
-    if (client === undefined || server === undefined) throw new Error('the runtime gave no socket pair')
-    const sessionId = crypto.randomUUID()
-    const open = this.ctx.getWebSockets(`agent:${agentId}`).map(identityOf)
-    const connectedAtMs = connectedAt(Date.now(), open)
-    const identity: SocketIdentity = { agentId, name, sessionId, connectedAtMs }
-    this.ctx.acceptWebSocket(server, [`agent:${agentId}`, `session:${sessionId}`])
-    server.serializeAttachment(identity)
+    const greeted = this.#loop.state.agents.get(agentId)?.session?.id ?? null
+    const { client, session } = this.#sockets.accept(agentId, name, greeted)
+    this.#loop.handle({ type: 'agent.connected', agentId, sessionId: session })
     return new Response(null, { status: 101, webSocket: client })
   }
 
@@ -184,9 +175,14 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   #start(armedMs: number | null): void {
-    const connected = new Set(this.ctx.getWebSockets().map((socket) => identityOf(socket).sessionId))
-    const { leaseMs } = this.#context.settings
-    const { state, changes } = loadRegistry(this.#records.read(), connected, Date.now(), leaseMs)
+    const { leaseMs, heartbeatMs } = this.#context.settings
+    const { state, changes } = loadRegistry(
+      this.#records.read(),
+      this.#sockets.sessions(),
+      Date.now(),
+      leaseMs,
+      this.#sockets.silent(heartbeatMs),
+    )
     this.#records.write(changes)
     this.#loop = new Loop({
       name: 'registry',
@@ -198,25 +194,16 @@ export class Registry extends DurableObject<Bindings> {
       nowMs: () => Date.now(),
       log: logError,
       restart: (reason) => this.ctx.abort(reason),
-      wakeInput: () => ({ type: 'wake', pongs: this.#pongs }),
+      wakeInput: () => ({ type: 'wake', pongs: this.#sockets.pongs }),
       perform: promised((effect) => this.#perform(effect)),
       effectId: (effect) => (effect.type === 'tracked' ? effect.id : null),
     })
     // What eviction forgot (lease times) starts anew now, so the alarm has to know of it.
-    this.#loop.handle({ type: 'wake', pongs: this.#pongs })
+    this.#loop.handle({ type: 'wake', pongs: this.#sockets.pongs })
   }
 
   #looking(): Looking {
-    return { nowMs: Date.now(), pongs: this.#pongs, settings: this.#context.settings }
-  }
-
-  #pongMs(agentId: AgentId): number | undefined {
-    let newestMs: number | undefined
-    for (const socket of this.ctx.getWebSockets(`agent:${agentId}`)) {
-      const atMs = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime()
-      if (atMs !== undefined && atMs > (newestMs ?? 0)) newestMs = atMs
-    }
-    return newestMs
+    return { nowMs: Date.now(), pongs: this.#sockets.pongs, settings: this.#context.settings }
   }
 
   #perform(effect: RegistryEffect): Promise<RegistryInput | null> | null {
@@ -225,9 +212,7 @@ export class Registry extends DurableObject<Bindings> {
         this.#send(effect.agentId, effect.message)
         return null
       case 'close':
-        for (const socket of this.ctx.getWebSockets(`session:${effect.sessionId}`)) {
-          closeQuietly(socket, effect.code, effect.reason)
-        }
+        this.#sockets.close(effect.sessionId, effect.code, effect.reason)
         return null
       case 'send.granted':
         return this.#signer
@@ -275,9 +260,7 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   #send(agentId: AgentId, message: ServerMessage): void {
-    const sessionId = this.#loop.state.agents.get(agentId)?.session?.id
-    const text = JSON.stringify(message)
-    for (const socket of this.ctx.getWebSockets(`session:${sessionId}`)) sendQuietly(socket, text)
+    this.#sockets.send(this.#loop.state.agents.get(agentId)?.session?.id, message)
   }
 
   #job(jobId: JobId) {

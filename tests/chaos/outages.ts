@@ -25,8 +25,8 @@ export async function outages(options: OutageOptions, report: Report): Promise<v
     const names = Array.from({ length: options.agents }, (_, index) => `agent-${index}`)
     const boxes = await Promise.all(names.map((name) => fleet.box(name, { engines: ['scripted-words'] })))
     const back: number[] = []
-    let longer = 0
-    for (let restart = 1; restart - longer <= options.restarts && longer <= options.restarts; restart++) {
+    const afterLonger: number[] = []
+    for (let restart = 1; restart <= options.restarts; restart++) {
       await sleep(STABLE_MS)
       const welcomes = boxes.map((box) => box.welcomedAgain().then(() => performance.now()))
       const downMs = performance.now()
@@ -42,18 +42,26 @@ export async function outages(options: OutageOptions, report: Report): Promise<v
         `restart ${restart}: away ${inSeconds(outageMs)}, all back ${inSeconds(Math.max(...took))} later`,
       )
       if (outageMs <= LONGEST_OUTAGE_MS) back.push(...took)
-      else longer++
+      else afterLonger.push(...took)
     }
-    const share = back.filter((ms) => ms <= PROMISED_MS).length / back.length
-    const percent = `${(100 * share).toFixed(1)} % of ${back.length}`
-    report.figure('outages that took longer than 3 s, not counted', longer)
-    report.figure('back after a restart: p50', inSeconds(quantile(back, 0.5)))
-    report.figure('back after a restart: p95', inSeconds(quantile(back, 0.95)))
-    report.figure('back after a restart: max', inSeconds(Math.max(...back)))
-    const what = 'agents back within 5 s of ready'
-    if (back.length < ENOUGH) report.figure(what, percent)
-    else report.promise(what, percent, '>= 95 %', share >= PROMISED_SHARE)
+    const all = [...back, ...afterLonger]
+    report.figure('agents back after a restart: p50', inSeconds(quantile(all, 0.5)))
+    report.figure('agents back after a restart: p95', inSeconds(quantile(all, 0.95)))
+    report.figure('agents back after a restart: max', inSeconds(Math.max(...all)))
+    const what = 'back within 5 s of ready, away for up to 3 s'
+    if (back.length < ENOUGH) report.figure(what, percentOf(back))
+    else report.promise(what, percentOf(back), '>= 95 %', shareOf(back) >= PROMISED_SHARE)
+    // A busy machine does not start a server within three seconds.
+    report.figure('back within 5 s of ready, away for longer', percentOf(afterLonger))
   } finally {
     await fleet.stop()
   }
+}
+
+function shareOf(took: readonly number[]): number {
+  return took.filter((ms) => ms <= PROMISED_MS).length / took.length
+}
+
+function percentOf(took: readonly number[]): string {
+  return took.length === 0 ? 'none' : `${(100 * shareOf(took)).toFixed(1)} % of ${took.length}`
 }

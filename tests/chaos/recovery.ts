@@ -53,10 +53,12 @@ async function oneRound(fleet: Fleet, agents: number, random: () => number): Pro
   }
   await fleet.box('rescuer', { engines: ENGINES, slots: agents })
   const took = await Promise.all(
-    jobs.map(async ({ id, victim }) => {
+    jobs.map(async ({ id, victim }, index) => {
       const before = runsOn(await fleet.client.get(id))
       await sleep(random() * SPREAD_MS)
-      await victim.kill()
+      // Every other one by power loss: its connection stays open.
+      if (index % 2 === 0) await victim.kill()
+      else victim.freeze()
       const deathMs = performance.now()
       await fleet.when(id, (job) => (runsOn(job) ?? before) !== before)
       return performance.now() - deathMs

@@ -50,7 +50,7 @@ test.each([
   ],
   [['transcribe', 'a', '--pipeline', '{x'], '--pipeline: expected JSON, got {x'],
   [['transcribe', 'a', '--pipeline', '{"stages":{"align":{"x":1}}}'], '--pipeline: stages.align: '],
-  [['jobs'], 'jobs: expected ls, get, follow or cancel, got nothing'],
+  [['jobs'], 'jobs: expected ls, get, follow, cancel, rerun or trace, got nothing'],
   [['jobs', 'get'], 'ID is missing'],
   [['jobs', 'ls', 'x'], 'unexpected argument: x'],
   [['jobs', 'ls', '--status', 'lost'], '--status: expected pending, running'],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { FairQueue, type Waiting } from '#core/registry/fair-queue.ts'
+import { FairQueue } from '#core/registry/fair-queue.ts'
+import type { Waiting } from '#core/registry/lines.ts'
 import { nextTask } from '#core/registry/next-task.ts'
 import { Shares } from '#core/registry/shares.ts'
 import { TaskId } from '#protocol/ids.ts'

@@ -117,4 +117,23 @@ describe('agents that come and go', () => {
     expect([...run.state.agents.keys()]).toEqual(left)
     expect(run.records.read().map(({ id }) => id)).toEqual(left)
   })
+
+  test('[R50] a socket that says no hello is closed after 10 s, also after an eviction; one that did stays', () => {
+    const run = new RegistryRun()
+    run.tell({ type: 'agent.connected', agentId: agentId(1), sessionId: 's1' })
+    run.tell({ type: 'agent.connected', agentId: agentId(2), sessionId: 's2' })
+    run.hello(2)
+    expect(run.nextWakeMs).toBe(run.nowMs + 10_000)
+    run.reload('s1', 's2')
+    run.wakeAfter(9_999)
+    expect(run.effects).toEqual([])
+    run.wakeAfter(1)
+    expect(run.effects).toMatchObject([
+      { type: 'close', sessionId: 's1', code: 4002, reason: 'no hello within 10 s' },
+    ])
+    run.tell({ type: 'agent.connected', agentId: agentId(1), sessionId: 's3' })
+    run.disconnect(1, 's3')
+    run.wakeAfter(60_000)
+    expect(run.effects).toEqual([])
+  })
 })

@@ -41,6 +41,17 @@ describe('evictions', () => {
     expect(run.at(task)).toBe('over')
   })
 
+  test('[R28] nor does one that has fallen silent, though its socket is open', () => {
+    const run = running()
+    run.silent.set(agentId(), run.nowMs)
+    run.nowMs += LEASE_MS - 1
+    run.reload('s1')
+    run.wakeAfter(0)
+    expect(run.at(task)).toBe('granted 1')
+    run.wakeAfter(1)
+    expect(run.at(task)).toBe('over')
+  })
+
   test('[R28] an agent that extends between them goes on', () => {
     const run = running()
     for (let round = 0; round < 5; round++) {

@@ -16,4 +16,7 @@ export const PRODUCT = {
 }
 export type Product = Readonly<typeof PRODUCT>
 
-type Untimed = Parameters<typeof loadRegistry> extends [...infer Rest, number] ? Rest : never
+type Untimed =
+  Parameters<typeof loadRegistry> extends [...infer Rest, leaseMs: number, silent?: infer _Silent]
+    ? Rest
+    : never

@@ -18,12 +18,13 @@ afterAll(async () => {
   await server.close()
 })
 
-async function knock(route: Route, token: string | null, path = pathOf(doors, route)): Promise<Response> {
-  return call(server, path, {
-    method: route.method,
-    token,
-    body: hasBody(route) ? 'not what is expected' : null,
-  })
+async function knock(
+  route: Route,
+  token: string | null,
+  path = pathOf(doors, route),
+  body = 'not what is expected',
+): Promise<Response> {
+  return call(server, path, { method: route.method, token, body: hasBody(route) ? body : null })
 }
 
 describe('who may do what', () => {
@@ -115,11 +116,12 @@ describe('who may do what', () => {
     const token = await keyOfTenant(server, 'other')
     const routes = ROUTES.filter((route) => route.path.startsWith(`${TRANSCRIPTIONS}/:id`))
     expect(routes.length).toBeGreaterThan(4)
+    // What each route would take for a job of one's own.
+    const body = JSON.stringify({ from_stage: 'merge' })
     for (const route of routes) {
-      const unknown = await problemOf(
-        await knock(route, token, pathOf(doors, route, { id: `job_${'0'.repeat(26)}` })),
-      )
-      const foreign = await problemOf(await knock(route, token))
+      const nowhere = pathOf(doors, route, { id: `job_${'0'.repeat(26)}` })
+      const unknown = await problemOf(await knock(route, token, nowhere, body))
+      const foreign = await problemOf(await knock(route, token, pathOf(doors, route), body))
       expect([foreign.status, foreign.detail]).toEqual([404, unknown.detail])
     }
     const list = await (await call(server, TRANSCRIPTIONS, { token })).json()

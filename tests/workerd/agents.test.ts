@@ -93,6 +93,13 @@ describe('frames', () => {
     expect(await box.closed).toMatchObject({ code: 4011, reason: expect.stringContaining('7 to 9') })
   })
 
+  test('[O12] sockets of one agent that never say hello do not pile up', async () => {
+    const first = await ScriptedAgent.connect(server, { greets: false })
+    const second = await ScriptedAgent.connect(server, { joined: first.joined, greets: false })
+    expect((await first.closed).code).toBe(4009)
+    await second.leave()
+  })
+
   test('[O3] a newer connection of the same agent replaces the older one, which is closed with 4009', async () => {
     const older = await ScriptedAgent.connect(server, { engines: [] })
     const newer = await ScriptedAgent.connect(server, { joined: older.joined, engines: [] })

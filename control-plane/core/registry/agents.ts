@@ -1,7 +1,7 @@
 import { type AgentMessage, CLOSE_CODES, PROTOCOL_VERSION } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import type { RegistryInput } from './input.ts'
-import { FORGET_AGENT_MS } from './intervals.ts'
+import { FORGET_AGENT_MS, HELLO_MS } from './intervals.ts'
 import { heard, lose, lost } from './leases.ts'
 import type { Pongs } from './presence.ts'
 import { type AgentRecord, heldBy } from './state.ts'
@@ -11,8 +11,25 @@ import type { Turn } from './turn.ts'
 type Hello = Extract<AgentMessage, { type: 'agent.hello' }>
 type FromAgent = Extract<RegistryInput, { type: 'agent.message' }>
 
+/** A socket was opened. An agent has one that waits to greet at most, beside the one that did. */
+export function connected(turn: Turn, sessionId: string): void {
+  turn.state.greetings.set(sessionId, turn.nowMs + HELLO_MS)
+}
+
+/** Sockets that have been silent for too long. */
+export function closeSilent(turn: Turn): void {
+  const { greetings } = turn.state
+  for (let sessionId = greetings.oldestKey(); sessionId !== null; sessionId = greetings.oldestKey()) {
+    if ((greetings.get(sessionId) ?? 0) > turn.nowMs) return
+    greetings.delete(sessionId)
+    const reason = `no hello within ${HELLO_MS / 1000} s`
+    turn.effects.push({ type: 'close', sessionId, code: CLOSE_CODES.malformed, reason })
+  }
+}
+
 /** A connect: the newest session of an agent counts; tasks that it still runs within their lease are resumed. */
 export function hello(turn: Turn, from: FromAgent, message: Hello): void {
+  turn.state.greetings.delete(from.sessionId)
   if (message.protocol.min > PROTOCOL_VERSION || message.protocol.max < PROTOCOL_VERSION) {
     const { min, max } = message.protocol
     const reason = `this server speaks protocol ${PROTOCOL_VERSION}, the agent ${min} to ${max}`
@@ -76,6 +93,7 @@ export function disconnected(
   turn: Turn,
   input: Extract<RegistryInput, { type: 'agent.disconnected' }>,
 ): void {
+  turn.state.greetings.delete(input.sessionId)
   const agent = turn.state.agents.get(input.agentId)
   if (agent?.session?.id !== input.sessionId) return
   turn.saveAgent({ ...agent, session: null, lastSeenMs: turn.nowMs })

@@ -1,8 +1,11 @@
 import type { TaskId } from '#protocol/ids.ts'
 import type { Priority } from '#protocol/job.ts'
 import { Deadlines } from '../structures/deadlines.ts'
-import { Fifo } from '../structures/fifo.ts'
+import { Lines, type Waiting } from './lines.ts'
 import type { Shares } from './shares.ts'
+
+/** The highest first. */
+export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low']
 
 /**
  * The waiting tasks of one requirement class: which of each priority would be next by fair share, and which waits longest
@@ -14,17 +17,6 @@ import type { Shares } from './shares.ts'
  * ever, unless its own key brings more short work than is done (Brinch Hansen, 1971). Tasks whose lengths share a power
  * of two go in the order of arrival.
  */
-export interface Waiting {
-  readonly taskId: TaskId
-  readonly share: string
-  readonly priority: Priority
-  readonly queuedAtMs: number
-  readonly workMs: number
-}
-
-/** The highest first. */
-export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low']
-
 export class FairQueue {
   readonly #levels: Readonly<Record<Priority, Level>> = {
     high: new Level(),
@@ -61,13 +53,7 @@ export class FairQueue {
 
   /** Of a priority the task that is next by fair share; null when it has none. */
   fairest(priority: Priority, shares: Shares, nowMs: number): Waiting | null {
-    const level = this.#levels[priority]
-    const share = shares.least(level.shares())
-    let best: Waiting | null = null
-    for (const task of share === null ? [] : level.heads(share)) {
-      if (best === null || isMoreUrgent(task, best, nowMs)) best = task
-    }
-    return best
+    return this.#levels[priority].fairest(shares, nowMs)
   }
 
   /** Of a priority the task that has waited longest; null when it has none. */
@@ -92,69 +78,42 @@ export class FairQueue {
 
 /** The tasks of one priority: each key's by length, and who has waited longest. */
 class Level {
-  readonly #lines = new Map<string, Map<number, Fifo<Waiting>>>()
+  readonly #lines = new Map<string, Lines>()
   readonly #byAge = new Deadlines<TaskId>()
 
   push(task: Waiting): void {
     this.#byAge.set(task.taskId, task.queuedAtMs)
-    this.#line(task).push(task)
+    this.#linesOf(task.share).push(task)
   }
 
   unshift(task: Waiting): void {
     this.#byAge.set(task.taskId, task.queuedAtMs)
-    this.#line(task).unshift(task)
+    this.#linesOf(task.share).unshift(task)
   }
 
   remove(task: Waiting): void {
     this.#byAge.set(task.taskId, null)
     const lines = this.#lines.get(task.share)
-    const line = lines?.get(lengthClass(task.workMs))
-    line?.remove(task)
-    if (line?.size === 0) lines?.delete(lengthClass(task.workMs))
-    if (lines?.size === 0) this.#lines.delete(task.share)
+    lines?.remove(task)
+    if (lines?.isEmpty === true) this.#lines.delete(task.share)
   }
 
   oldest(): TaskId | null {
     return this.#byAge.first()
   }
 
-  shares(): Iterable<string> {
-    return this.#lines.keys()
-  }
-
-  *heads(share: string): Iterable<Waiting> {
-    for (const line of this.#lines.get(share)?.values() ?? []) {
-      const first = line.first()
-      if (first !== null) yield first
-    }
+  fairest(shares: Shares, nowMs: number): Waiting | null {
+    const share = shares.least(this.#lines.keys())
+    return share === null ? null : (this.#lines.get(share)?.mostUrgent(nowMs) ?? null)
   }
 
   *taskIds(): Iterable<TaskId> {
-    for (const lines of this.#lines.values()) {
-      for (const line of lines.values()) for (const { taskId } of line) yield taskId
-    }
+    for (const lines of this.#lines.values()) for (const { taskId } of lines) yield taskId
   }
 
-  #line({ share, workMs }: Waiting): Fifo<Waiting> {
-    const lines = this.#lines.get(share) ?? new Map<number, Fifo<Waiting>>()
+  #linesOf(share: string): Lines {
+    const lines = this.#lines.get(share) ?? new Lines()
     this.#lines.set(share, lines)
-    const line = lines.get(lengthClass(workMs)) ?? new Fifo<Waiting>()
-    lines.set(lengthClass(workMs), line)
-    return line
+    return lines
   }
-}
-
-/** Of one key: the higher response ratio; of equals who came first, of those who came at once the shorter. */
-export function isMoreUrgent(a: Waiting, b: Waiting, nowMs: number): boolean {
-  const ratio = responseRatio(a, nowMs) - responseRatio(b, nowMs)
-  if (ratio !== 0) return ratio > 0
-  return a.queuedAtMs === b.queuedAtMs ? a.workMs < b.workMs : a.queuedAtMs < b.queuedAtMs
-}
-
-function responseRatio({ queuedAtMs, workMs }: Waiting, nowMs: number): number {
-  return (Math.max(0, nowMs - queuedAtMs) + workMs) / workMs
-}
-
-function lengthClass(workMs: number): number {
-  return Math.floor(Math.log2(Math.max(1, workMs)))
 }

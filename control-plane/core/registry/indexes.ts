@@ -2,7 +2,8 @@ import type { TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import { earliest } from '../outbox.ts'
 import { expectation } from '../speed.ts'
-import { FairQueue, type Waiting } from './fair-queue.ts'
+import { FairQueue } from './fair-queue.ts'
+import type { Waiting } from './lines.ts'
 import { type AgentRecord, classOf, heldOf, type Placement, type RegistryState } from './state.ts'
 
 /** Keeps queues, held, kinds and deadlines in step with where tasks are. Called by Turn and by a load, nobody else. */

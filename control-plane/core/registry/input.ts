@@ -19,6 +19,8 @@ export type RegistryInput =
       readonly connectedAtMs: number
       readonly message: AgentMessage
     }
+  /** A socket was opened; its hello is awaited. */
+  | { readonly type: 'agent.connected'; readonly agentId: AgentId; readonly sessionId: string }
   | { readonly type: 'agent.disconnected'; readonly agentId: AgentId; readonly sessionId: string }
   | { readonly type: 'enqueue'; readonly dispatch: Dispatch }
   | { readonly type: 'cancel'; readonly taskId: TaskId; readonly fence: number; readonly reason: string }

@@ -1,5 +1,7 @@
 /** Intervals that nobody needs to set; those that an operator may set are in ../settings.ts. */
 
+/** A socket that has not said hello by then is closed: it holds memory, and nobody knows what it is for. */
+export const HELLO_MS = 10_000
 /** A call between objects may come this late: until then a fence that ended here is remembered. */
 export const OVER_MS = 600_000
 /** An agent that has been away for a week is forgotten. */

@@ -3,6 +3,8 @@ import type { Outstanding } from '../outbox.ts'
 import type { Speed } from '../speed.ts'
 import type { TrackedEffect } from './effects.ts'
 import { enter, placeAgent } from './indexes.ts'
+import { HELLO_MS } from './intervals.ts'
+import { NO_PONGS, type Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 import {
   type AgentRecord,
@@ -18,8 +20,8 @@ import {
  * `connected` are the sessions whose sockets are still open (they hibernated with the object).
  *
  * Each lease begins anew at full length, since its extensions were not saved, but only once: an object that sleeps
- * between two alarms would give a dead agent a new lease at each of them. One whose agent had disconnected before ends
- * as it would have, since nobody could extend it. An agent whose socket is gone counts as disconnected at this moment, so
+ * between two alarms would give a dead agent a new lease at each of them. One whose agent had disconnected before, or has
+ * fallen `silent` (when it was last heard of), ends as it would have, since nobody could extend it. An agent whose socket is gone counts as disconnected at this moment, so
  * that a restart of the server is no outage of its agents.
  */
 export function loadRegistry(
@@ -27,6 +29,7 @@ export function loadRegistry(
   connected: ReadonlySet<string>,
   nowMs: number,
   leaseMs: number,
+  silent: Pongs = NO_PONGS,
 ): { readonly state: RegistryState; readonly changes: readonly Change[] } {
   const state = emptyRegistry()
   // Records are read back as Turn wrote them.
@@ -34,13 +37,14 @@ export function loadRegistry(
     records.filter((record) => record.kind === kind).map((record) => record.value as Value)
   const tasks = values<Placement | OverFence>('task')
   const agents = values<AgentRecord>('agent').map((saved) => loadAgent(saved, connected, nowMs))
-  const goneAtMs = new Map(
-    values<AgentRecord>('agent').flatMap(({ id, session, lastSeenMs }) =>
-      session === null ? [[id, lastSeenMs] as const] : [],
-    ),
+  const heardMs = new Map(
+    values<AgentRecord>('agent').map(({ id, session, lastSeenMs }) => [
+      id,
+      session === null ? lastSeenMs : (silent.get(id) ?? nowMs),
+    ]),
   )
   const leaseEndMs = (saved: Placement) =>
-    leaseMs + (saved.at === 'granted' ? (goneAtMs.get(saved.agentId) ?? nowMs) : nowMs)
+    leaseMs + (saved.at === 'granted' ? (heardMs.get(saved.agentId) ?? nowMs) : nowMs)
   const placements = tasks
     .filter((task) => task.at !== 'over')
     .map((saved) => loadPlacement(saved, leaseEndMs(saved)))
@@ -56,6 +60,8 @@ export function loadRegistry(
   for (const job of values<WaitingJob>('waiting')) state.waiting.set(job.jobId, job)
   for (const { id, value } of records.filter(({ kind }) => kind === 'speed'))
     state.speeds.set(id, value as Speed)
+  const greeted = new Set(agents.map(({ value }) => value.session?.id))
+  for (const session of connected) if (!greeted.has(session)) state.greetings.set(session, nowMs + HELLO_MS)
   state.coverageCheckMs = state.queues.size === 0 ? null : nowMs
   state.reconsiderMs = state.waiting.size === 0 ? null : nowMs
   for (const fence of over) state.over.set(fence.taskId, fence)

@@ -1,4 +1,5 @@
-import { type FairQueue, isMoreUrgent, PRIORITIES, type Waiting } from './fair-queue.ts'
+import { type FairQueue, PRIORITIES } from './fair-queue.ts'
+import { isMoreUrgent, type Waiting } from './lines.ts'
 import type { Shares } from './shares.ts'
 
 /**

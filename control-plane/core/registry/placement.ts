@@ -25,7 +25,10 @@ export function offerWaiting(turn: Turn): void {
     const holder = placement === undefined ? null : choose(state, placement.dispatch)
     // Tasks of one class have the same candidates: when the first finds none, the others wait as well.
     if (placement === undefined || holder === null) open.delete(found.key)
-    else offer(turn, placement.dispatch, holder)
+    else {
+      offer(turn, placement.dispatch, holder)
+      for (const key of open.keys()) if (!somebodyIsFree(state, key)) open.delete(key)
+    }
   }
 }
 

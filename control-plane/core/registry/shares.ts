@@ -15,8 +15,12 @@ export class Shares {
   /** The key that had the least; null for none. */
   least(shares: Iterable<string>): string | null {
     let best: string | null = null
+    let leastMs = Number.POSITIVE_INFINITY
     for (const share of shares) {
-      if (best === null || this.virtualMs(share) < this.virtualMs(best)) best = share
+      const virtualMs = this.virtualMs(share)
+      if (virtualMs >= leastMs) continue
+      best = share
+      leastMs = virtualMs
     }
     return best
   }

@@ -32,6 +32,8 @@ export interface RegistryState {
   readonly uncovered: Map<string, number>
   /** Offered and granted tasks of each agent. */
   readonly held: Map<AgentId, Set<TaskId>>
+  /** Sockets that have not said hello yet, and until when they may. Lives in memory only. */
+  readonly greetings: AgedMap<string, number>
   /** When offers, leases, starts and runs of tasks are over, and when agents may be asked again. */
   readonly deadlines: Deadlines<TaskId | AgentId>
   /** When it is next looked whether all that waits could still run; null when nothing waits. */
@@ -130,6 +132,7 @@ export function emptyRegistry(): RegistryState {
     shares: new Shares(),
     uncovered: new Map(),
     held: new Map(),
+    greetings: new AgedMap(),
     deadlines: new Deadlines(),
     coverageCheckMs: null,
     reconsiderMs: null,

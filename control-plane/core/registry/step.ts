@@ -29,8 +29,10 @@ export function registryMachine(context: RegistryContext): RegistryMachine {
     },
 
     nextWakeMs(state) {
-      const { outbox, deadlines, coverageCheckMs, reconsiderMs } = state
-      return earliest([outbox.nextDueMs(), deadlines.nextMs(), coverageCheckMs, reconsiderMs])
+      const { outbox, deadlines, greetings, coverageCheckMs, reconsiderMs } = state
+      const silent = greetings.oldestKey()
+      const greetingMs = silent === null ? null : (greetings.get(silent) ?? null)
+      return earliest([outbox.nextDueMs(), deadlines.nextMs(), greetingMs, coverageCheckMs, reconsiderMs])
     },
   }
 }
@@ -45,6 +47,9 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
     case 'agent.message':
       if (!fromAgent(turn, input)) return OK
       break
+    case 'agent.connected':
+      agents.connected(turn, input.sessionId)
+      return OK
     case 'agent.disconnected':
       agents.disconnected(turn, input)
       break
@@ -133,6 +138,7 @@ function wake(turn: Turn, pongs: Pongs): void {
     if (isAgent(due)) agents.unhush(turn, due, pongs)
     else leases.expire(turn, due)
   }
+  agents.closeSilent(turn)
   turn.repeatDue()
   saveCounters(turn)
   if (state.coverageCheckMs !== null && state.coverageCheckMs <= nowMs) checkCoverage(turn, pongs)

@@ -6,6 +6,8 @@ import { Joined } from '#protocol/api.ts'
 import type { BenchServer } from './bench-server.ts'
 
 const HEARTBEAT_MS = 10_000
+/** Longer than a storm of thousands takes. */
+const HANDSHAKE_MS = 120_000
 
 type Of<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Type }>
 
@@ -38,7 +40,8 @@ export class ScriptedAgent {
   /** With the credential of an agent that joined before. */
   static async connect({ host }: BenchServer, credential: string, slots: number): Promise<ScriptedAgent> {
     const url = `${host.address.replace('http', 'ws')}/agent/v1/connect`
-    const socket = new WebSocket(url, { headers: { authorization: `Bearer ${credential}` } })
+    const headers = { authorization: `Bearer ${credential}` }
+    const socket = new WebSocket(url, { headers, perMessageDeflate: false, handshakeTimeout: HANDSHAKE_MS })
     await once(socket, 'open')
     const agent = new ScriptedAgent(socket)
     const welcome = agent.next('agent.welcome', () => true)

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bench, median, type Report } from '../bench.ts'
 import { type BenchServer, startBenchServer } from '../kit/bench-server.ts'
+import { reportDisk } from '../kit/disk.ts'
 import { httpCall } from '../kit/http-call.ts'
 import { recordingForm, submitForm } from '../kit/recording-form.ts'
 import { ScriptedAgent } from '../kit/scripted-agent.ts'
@@ -26,6 +27,7 @@ const JOB_LIMIT_MS = 60_000
 export const bench: Bench = {
   name: 'load.jobs',
   async run(report) {
+    reportDisk(report)
     await completedPerSecond(report)
     await parts(report)
   },

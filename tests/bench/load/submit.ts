@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bench, median, type Report } from '../bench.ts'
 import { type BenchServer, startBenchServer } from '../kit/bench-server.ts'
+import { reportDisk } from '../kit/disk.ts'
 import { type RecordingForm, recordingForm, submitForm } from '../kit/recording-form.ts'
 import { ScriptedAgent } from '../kit/scripted-agent.ts'
 import { refusing, WorkingAgent } from '../kit/working-agent.ts'
@@ -25,6 +26,7 @@ const ACCEPTED_LIMIT = 0.6
 export const bench: Bench = {
   name: 'load.submit',
   async run(report) {
+    reportDisk(report)
     await using server = await startBenchServer()
     await using bare = await BarePath.open()
     const agent = new WorkingAgent(await ScriptedAgent.join(server, SLOTS), refusing)

@@ -19,6 +19,8 @@ export class RegistryRun {
   nowMs = T0
   readonly records = new SavedRecords()
   readonly pongs = new Map<AgentId, number>()
+  /** Agents whose sockets are open and who answer no ping, by when they last did. */
+  readonly silent = new Map<AgentId, number>()
   /** Of the last step. */
   effects: readonly RegistryEffect[] = []
 
@@ -37,6 +39,7 @@ export class RegistryRun {
       new Set(connected),
       this.nowMs,
       DEFAULTS.leaseMs,
+      this.silent,
     )
     this.state = state
     this.records.write(changes)

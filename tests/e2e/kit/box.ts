@@ -77,6 +77,11 @@ export class Box {
     await this.#program?.closed
   }
 
+  /** As a machine that lost its power: nothing is said any more, and no connection is closed. */
+  freeze(): void {
+    process.kill(-this.pid, 'SIGSTOP')
+  }
+
   /** kill -9 of the agent; its engines end by themselves. */
   async kill(): Promise<void> {
     await this.#program?.kill()
