@@ -51,14 +51,9 @@ export class AgentSockets {
     for (const socket of this.#of(agentId)) closeQuietly(socket, code, reason)
   }
 
-  /** The last pong of agents that let two heartbeats pass: a socket stays open when a machine loses its power. */
-  silent(heartbeatMs: number): Pongs {
-    return {
-      get: (agentId) => {
-        const pongMs = this.#pongMs(agentId) ?? Number.POSITIVE_INFINITY
-        return Date.now() - pongMs > 2 * heartbeatMs ? pongMs : undefined
-      },
-    }
+  /** Pongs, where they come often enough to tell a lease by: a socket stays open when a machine loses its power. */
+  pongsWithin(leaseMs: number, heartbeatMs: number): Pongs | null {
+    return 2 * heartbeatMs < leaseMs ? this.pongs : null
   }
 
   /** One socket that waits to greet is enough for an agent: older ones go. */

@@ -181,7 +181,7 @@ export class Registry extends DurableObject<Bindings> {
       this.#sockets.sessions(),
       Date.now(),
       leaseMs,
-      this.#sockets.silent(heartbeatMs),
+      this.#sockets.pongsWithin(leaseMs, heartbeatMs),
     )
     this.#records.write(changes)
     this.#loop = new Loop({

@@ -37,7 +37,10 @@ async function run({ seed, jobs, minutes, parts, isShort }: Parameters): Promise
   }
   const has = (part: string) => parts.includes(part)
   if (has('storm')) await storm({ seed, jobs, minutes }, report)
-  if (has('recovery')) await recovery({ seed, agents: isShort ? 3 : 6, rounds: isShort ? 1 : 3 }, report)
+  if (has('recovery')) {
+    const size = isShort ? { agents: 3, rounds: 1 } : { agents: 6, rounds: 2 }
+    await recovery({ seed, ...size, powerLoss: !isShort }, report)
+  }
   if (has('outages')) await outages({ seed, agents: isShort ? 4 : 8, restarts: isShort ? 1 : 20 }, report)
   const left = await census.leftovers()
   report.promise('processes left running', left.length, '0', left.length === 0)

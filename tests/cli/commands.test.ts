@@ -120,6 +120,57 @@ test('[CLI12] jobs get, follow and cancel', async () => {
   expect(terminal.out).toBe(`WEBVTT\ngood morning\n${JOB_ID} cancelled\n`)
 })
 
+test('[CLI23] jobs rerun prints the new job; what should be otherwise goes with it', async () => {
+  const created = {
+    id: JOB_ID,
+    status: 'pending',
+    name: null,
+    created_at: '2026-11-20T00:00:00Z',
+    stages: [],
+  }
+  server.on(`POST ${JOB}/rerun`, json(created, 201))
+  const flags = ['--from', 'diarize', '--num-speakers', '2', '--refine', '--priority', 'high']
+  expect(await terminal.dalston('jobs', 'rerun', JOB_ID, ...flags)).toBe(0)
+  expect(terminal.out).toBe(`${JOB_ID}\n`)
+  expect(JSON.parse(String(server.requests.at(-1)?.body))).toEqual({
+    from_stage: 'diarize',
+    num_speakers: 2,
+    refine: true,
+    priority: 'high',
+  })
+  expect(await terminal.dalston('jobs', 'rerun', JOB_ID)).toBe(2)
+  expect(terminal.err).toContain('--from STAGE is missing')
+})
+
+test('[CLI24] jobs trace is a line an attempt, with where its time went', async () => {
+  const attempt = {
+    task_id: `${JOB_ID}.transcribe`,
+    stage: 'transcribe',
+    channel: null,
+    fence: 2,
+    engine_id: 'ctc',
+    model_id: 'embedded-en',
+    agent_id: null,
+    why: 'box-1: it is free',
+    queued_at: '2026-11-20T00:00:00Z',
+    started_at: null,
+    ended_at: null,
+    outcome: 'completed',
+    error: null,
+    queue_ms: 1500,
+    transfer_ms: 20,
+    swap_ms: 0,
+    load_ms: 300,
+    run_ms: 65_000,
+  }
+  const job = { job_id: JOB_ID, trace_id: 'a'.repeat(32), status: 'completed', created_at: attempt.queued_at }
+  server.on(`GET ${JOB}/trace`, json({ ...job, started_at: null, completed_at: null, attempts: [attempt] }))
+  expect(await terminal.dalston('jobs', 'trace', JOB_ID)).toBe(0)
+  expect(terminal.out).toMatch(
+    /transcribe +2 +completed +1\.5 s +0\.0 s +0\.0 s +0\.3 s +1:05 +ctc embedded-en +box-1: it is free/,
+  )
+})
+
 test('[CLI22] jobs get shows channels, engines, reasons, and what was left out', async () => {
   const stages = [
     aStage('prepare', { status: 'completed', engine_id: 'prepare', why: 'holds the upload' }),

@@ -74,6 +74,19 @@ test('[CLI15] a job: name and length, stages under each other, the newest text l
   )
 })
 
+test('[CLI25] the time that is left stands beside the name, and says when it is a guess', () => {
+  const eta = {
+    remaining_seconds: 42,
+    low_seconds: 30,
+    high_seconds: 60,
+    completes_at: '2026-11-20T00:00:42Z',
+  }
+  const first = (source: 'measured' | 'prior') =>
+    renderBars('a.wav', live({ progress: { ...progressOf(10, 'transcribe', 50), eta: { ...eta, source } } }), 100)[0]
+  expect(first('measured')).toContain('about 42 s left')
+  expect(first('prior')).toContain('about 42 s left (a guess)')
+})
+
 test('[CLI15] a reason that a stage gives already is not said twice', () => {
   const why = 'no agent is there'
   const alone = live({ stages: [aStage('prepare')], why })

@@ -1,81 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { FairQueue } from '#core/registry/fair-queue.ts'
 import type { Waiting } from '#core/registry/lines.ts'
-import { nextTask } from '#core/registry/next-task.ts'
 import { Shares } from '#core/registry/shares.ts'
 import { TaskId } from '#protocol/ids.ts'
 import { seeded } from '../kit/seeded.ts'
-import { jobId, T0 } from './kit/builders.ts'
+import { jobId, requirementsOf, T0 } from './kit/builders.ts'
+import { AGING_MS, MINUTE_MS, TaskLine } from './kit/task-line.ts'
 
-/** Who is next: queues of waiting tasks by requirement class, and the work that each key had done. */
-const AGING_MS = 600_000
-const MINUTE_MS = 60_000
-
-interface Parts extends Partial<Omit<Waiting, 'taskId'>> {
-  readonly queue?: string
-}
-
-class Line {
-  readonly shares = new Shares()
-  readonly queues = new Map<string, FairQueue>()
-  nowMs = T0
-  readonly #names = new Map<TaskId, string>()
-  readonly #tasks = new Map<string, { readonly task: Waiting; readonly queue: FairQueue }>()
-
-  /** A task that comes now, under a name of its own. */
-  add(name: string, { queue = 'en', ...parts }: Parts = {}): void {
-    const taskId = TaskId.parse(`${jobId(this.#names.size + 1)}.prepare`)
-    const task: Waiting = {
-      taskId,
-      share: 'key',
-      priority: 'normal',
-      queuedAtMs: this.nowMs,
-      workMs: MINUTE_MS,
-      ...parts,
-    }
-    const fair = this.queues.get(queue) ?? new FairQueue()
-    this.queues.set(queue, fair)
-    fair.push(task)
-    this.#names.set(taskId, name)
-    this.#tasks.set(name, { task, queue: fair })
-  }
-
-  next(): string | null {
-    const { shares, nowMs } = this
-    const found = nextTask(this.queues, { shares, nowMs, agingMs: AGING_MS })
-    return found === null ? null : (this.#names.get(found.task.taskId) ?? null)
-  }
-
-  /** Given to an agent, as the registry does. */
-  take(): string | null {
-    const name = this.next()
-    const found = name === null ? undefined : this.#tasks.get(name)
-    if (found === undefined) return null
-    found.queue.remove(found.task.taskId)
-    this.shares.serve(found.task.share, found.task.workMs)
-    return name
-  }
-
-  putBack(name: string): void {
-    const found = this.#tasks.get(name)
-    if (found === undefined) throw new Error(`expected a task ${name}, there is none`)
-    found.queue.unshift(found.task)
-    this.shares.refund(found.task.share, found.task.workMs)
-  }
-
-  /** The next `count`, each with the time that it takes. */
-  takes(count: number): (string | null)[] {
-    return Array.from({ length: count }, () => this.take())
-  }
-
-  wait(ms: number): void {
-    this.nowMs += ms
-  }
-}
-
+/** Which of all waiting tasks is next. */
 describe('priority', () => {
   test('[R34] the highest class that waits goes first, whichever engine it needs', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('low', { priority: 'low' })
     line.add('normal')
     line.add('high', { priority: 'high', queue: 'de' })
@@ -86,7 +21,7 @@ describe('priority', () => {
     [AGING_MS - 1, 'normal'],
     [AGING_MS, 'low'],
   ])('[R35] after %i ms of waiting the first of low and normal tasks is %s', (waitedMs, first) => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('low', { priority: 'low' })
     line.wait(waitedMs)
     line.add('normal')
@@ -97,7 +32,7 @@ describe('priority', () => {
     [2 * AGING_MS - 1, 'high'],
     [2 * AGING_MS, 'low'],
   ])('[R35] after %i ms the first of low and high tasks is %s: a class each interval', (waitedMs, first) => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('low', { priority: 'low' })
     line.wait(waitedMs)
     line.add('high', { priority: 'high', queue: 'de' })
@@ -105,7 +40,7 @@ describe('priority', () => {
   })
 
   test('[R35] who was lifted goes itself: not a younger or shorter one of its class, nor one of another key', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.shares.serve('key', 10 * MINUTE_MS)
     line.shares.serve('other', 10 * MINUTE_MS)
     line.add('old', { priority: 'low' })
@@ -118,7 +53,7 @@ describe('priority', () => {
   })
 
   test('[R35] age does not undo the fair share: an old backlog does not keep another key out, whatever it needs', () => {
-    const line = new Line()
+    const line = new TaskLine()
     for (let number = 1; number <= 100; number++) line.add(`old ${number}`, { priority: 'low', share: 'big' })
     line.wait(100 * AGING_MS)
     line.takes(10)
@@ -129,7 +64,7 @@ describe('priority', () => {
   })
 
   test('[R35] without a higher class a low backlog is shared as any other', () => {
-    const line = new Line()
+    const line = new TaskLine()
     for (let number = 1; number <= 50; number++) line.add(`big ${number}`, { priority: 'low', share: 'big' })
     line.wait(50 * AGING_MS)
     line.takes(5)
@@ -138,7 +73,7 @@ describe('priority', () => {
   })
 
   test('[R35] a stream of high tasks starves no low one', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('low', { priority: 'low', workMs: 60 * MINUTE_MS })
     let taken: string | null = null
     for (let number = 1; taken !== 'low' && number < 200; number++) {
@@ -153,7 +88,7 @@ describe('priority', () => {
 
 describe('fair share', () => {
   test('[R36] keys take turns by work, not by number: one of ten minutes for ten of one', () => {
-    const line = new Line()
+    const line = new TaskLine()
     for (let number = 1; number <= 40; number++) {
       line.add(`long ${number}`, { share: 'long', workMs: 10 * MINUTE_MS })
       line.add(`short ${number}`, { share: 'short', queue: 'de' })
@@ -163,7 +98,7 @@ describe('fair share', () => {
   })
 
   test('[R36] a key that pauses saves nothing up', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('first', { share: 'idle' })
     line.take()
     for (let number = 1; number <= 100; number++) line.add(`busy ${number}`, { share: 'busy' })
@@ -175,7 +110,7 @@ describe('fair share', () => {
   })
 
   test('[R36] a key that worked alone owes nothing to one that comes', () => {
-    const line = new Line()
+    const line = new TaskLine()
     for (let number = 1; number <= 100; number++) line.add(`alone ${number}`, { share: 'alone' })
     line.takes(50)
     for (let number = 1; number <= 20; number++) line.add(`new ${number}`, { share: 'new' })
@@ -185,7 +120,7 @@ describe('fair share', () => {
 
   test('[R36] over any mix of lengths no key with a backlog gets more than one task ahead of another', () => {
     const random = seeded(7)
-    const line = new Line()
+    const line = new TaskLine()
     const longestMs = 30 * MINUTE_MS
     const done = new Map<string, number>()
     const lengths = new Map<string, { share: string; workMs: number }>()
@@ -216,7 +151,7 @@ describe('fair share', () => {
 
 describe('length', () => {
   test('[R37] a short task does not stand behind long ones of its key', () => {
-    const line = new Line()
+    const line = new TaskLine()
     for (let number = 1; number <= 10; number++) line.add(`long ${number}`, { workMs: 60 * MINUTE_MS })
     line.wait(10 * MINUTE_MS)
     line.add('short', { workMs: 10_000 })
@@ -225,7 +160,7 @@ describe('length', () => {
   })
 
   test('[R37] short tasks that come as fast as they are done do not starve a long one', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('long', { workMs: 60 * MINUTE_MS })
     for (let number = 1; number <= 30; number++) line.add(`backlog ${number}`, { workMs: 10_000 })
     let taken: string | null = null
@@ -239,7 +174,7 @@ describe('length', () => {
   })
 
   test('[R37] of tasks that came at once the short one goes first', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('long', { workMs: 60 * MINUTE_MS })
     line.add('short', { workMs: 10_000 })
     line.add('shorter', { workMs: 5_000, queue: 'de' })
@@ -247,7 +182,7 @@ describe('length', () => {
   })
 
   test('[R8] tasks of one key, priority and length go in the order of arrival', () => {
-    const line = new Line()
+    const line = new TaskLine()
     for (const name of ['c', 'a', 'b']) line.add(name)
     line.wait(1_000)
     expect(line.takes(3)).toEqual(['c', 'a', 'b'])
@@ -256,7 +191,7 @@ describe('length', () => {
 
 describe('offers in vain', () => {
   test('[R38] the task is back where it stood, and its key has lost nothing', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('a1', { share: 'a' })
     line.add('a2', { share: 'a' })
     line.add('b1', { share: 'b' })
@@ -268,7 +203,7 @@ describe('offers in vain', () => {
   })
 
   test('[R38] a young task that came back does not stand for the oldest of its class', () => {
-    const line = new Line()
+    const line = new TaskLine()
     line.add('old', { priority: 'low', share: 'b' })
     line.wait(AGING_MS)
     line.add('young', { priority: 'low', share: 'a' })
@@ -284,7 +219,7 @@ test('[R33] whatever comes and goes, the order is that of comparing everything w
   const random = seeded(11)
   const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)]
   const shares = new Shares()
-  const queue = new FairQueue()
+  const queue = new FairQueue(requirementsOf())
   const model = new Map<TaskId, Waiting>()
   for (let step = 0; step < 5_000; step++) {
     const nowMs = T0 + step * 1_000

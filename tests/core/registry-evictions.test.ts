@@ -43,7 +43,7 @@ describe('evictions', () => {
 
   test('[R28] nor does one that has fallen silent, though its socket is open', () => {
     const run = running()
-    run.silent.set(agentId(), run.nowMs)
+    run.pongs.set(agentId(), run.nowMs)
     run.nowMs += LEASE_MS - 1
     run.reload('s1')
     run.wakeAfter(0)
@@ -83,11 +83,22 @@ describe('evictions', () => {
   })
 
   test('[R30] unanswered calls to Jobs are made at once again', () => {
-    const run = granted()
-    run.start(1, task)
-    run.reload('s1')
+    const run = running()
+    run.wakeAfter(LEASE_MS)
+    run.reload()
     expect(run.nextWakeMs).toBe(run.nowMs)
-    run.wakeAfter(0, 1)
+    run.wakeAfter(0)
+    expect(run.orders).toEqual([`lost:${task}:1`])
+  })
+
+  test('[R30] a start costs no row: the next word of the agent tells it again', () => {
+    const run = granted()
+    const { written } = run.records
+    run.start(1, task)
+    expect(run.orders).toEqual([`started:${task}:1`])
+    expect(run.records.written).toBe(written)
+    run.reload('s1')
+    run.extend(1, task)
     expect(run.orders).toEqual([`started:${task}:1`])
   })
 })

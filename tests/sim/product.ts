@@ -17,6 +17,6 @@ export const PRODUCT = {
 export type Product = Readonly<typeof PRODUCT>
 
 type Untimed =
-  Parameters<typeof loadRegistry> extends [...infer Rest, leaseMs: number, silent?: infer _Silent]
+  Parameters<typeof loadRegistry> extends [...infer Rest, leaseMs: number, pongs?: infer _Pongs]
     ? Rest
     : never

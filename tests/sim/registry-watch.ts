@@ -180,7 +180,8 @@ export class RegistryWatch {
   /** No task waits while an agent could take it. Tasks of one queue have the same needs. */
   #checkOffers(state: RegistryState): void {
     for (const queue of state.queues.values()) {
-      const waiting = firstOf(state, queue.sample())
+      const [first = null] = queue
+      const waiting = firstOf(state, first)
       if (waiting === undefined) continue
       for (const agent of state.agents.values()) {
         if (!isFree(state, agent)) continue
@@ -256,7 +257,9 @@ function survivorsOf(state: RegistryState): unknown {
     const holder = placement.at === 'granted' ? `${placement.agentId} ${placement.engineId}` : null
     tasks.set(taskId, { fence, holder })
   }
-  const outbox = new Map(Array.from(state.outbox.keys(), (id) => [id, state.outbox.get(id)?.effect]))
+  // A start is not kept: the grant itself tells that nobody knows of it.
+  const kept = Array.from(state.outbox.keys()).filter((id) => !id.startsWith('started:'))
+  const outbox = new Map(kept.map((id) => [id, state.outbox.get(id)?.effect]))
   const agents = new Map(
     Array.from(state.agents.values(), ({ id, hello, draining, cordoned }) => [
       id,

@@ -30,6 +30,17 @@ function row(given: Partial<StageView>): string {
   return byId(page(aJob({ id, stages: [aStage(id, given)] })), 'stage-transcribe')
 }
 
+test('[U31] the time that is left is told in round figures, and says when it is a guess', () => {
+  const shown = (seconds: number, source: 'measured' | 'prior') => {
+    const eta = { remaining_seconds: seconds, low_seconds: 0, high_seconds: 0, completes_at: at(0), source }
+    const progress = { overall: 40, current_stage: 'transcribe', current_stage_progress: 50, eta } as const
+    return textOf(byId(page(aJob({ progress })), 'job-progress'))
+  }
+  expect(shown(42, 'measured')).toContain('about 40 s left')
+  expect(shown(44, 'prior')).toContain('about 45 s left (a guess)')
+  expect(shown(190, 'measured')).toContain('about 3 min left')
+})
+
 describe('a stage', () => {
   test('[U9] waiting and running are two bars on the axis of the job', () => {
     const markup = row({ ready_at: at(-8), started_at: at(-6) })

@@ -1,5 +1,6 @@
 import type { TaskId } from '#protocol/ids.ts'
 import type { Priority } from '#protocol/job.ts'
+import type { Requirements } from '#protocol/task.ts'
 import { Deadlines } from '../structures/deadlines.ts'
 import { Lines, type Waiting } from './lines.ts'
 import type { Shares } from './shares.ts'
@@ -18,6 +19,8 @@ export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low']
  * of two go in the order of arrival.
  */
 export class FairQueue {
+  /** What all of its tasks require. */
+  readonly requirements: Requirements
   readonly #levels: Readonly<Record<Priority, Level>> = {
     high: new Level(),
     normal: new Level(),
@@ -25,12 +28,20 @@ export class FairQueue {
   }
   readonly #tasks = new Map<TaskId, Waiting>()
 
+  constructor(requirements: Requirements) {
+    this.requirements = requirements
+  }
+
   get size(): number {
     return this.#tasks.size
   }
 
   has(taskId: TaskId): boolean {
     return this.#tasks.has(taskId)
+  }
+
+  hasAny(priority: Priority): boolean {
+    return !this.#levels[priority].isEmpty
   }
 
   push(task: Waiting): void {
@@ -62,15 +73,6 @@ export class FairQueue {
     return taskId === null ? null : (this.#tasks.get(taskId) ?? null)
   }
 
-  /** One of them, whichever: all have the same requirements. */
-  sample(): TaskId | null {
-    for (const priority of PRIORITIES) {
-      const taskId = this.#levels[priority].oldest()
-      if (taskId !== null) return taskId
-    }
-    return null
-  }
-
   *[Symbol.iterator](): Iterator<TaskId> {
     for (const priority of PRIORITIES) yield* this.#levels[priority].taskIds()
   }
@@ -80,6 +82,10 @@ export class FairQueue {
 class Level {
   readonly #lines = new Map<string, Lines>()
   readonly #byAge = new Deadlines<TaskId>()
+
+  get isEmpty(): boolean {
+    return this.#lines.size === 0
+  }
 
   push(task: Waiting): void {
     this.#byAge.set(task.taskId, task.queuedAtMs)

@@ -20,7 +20,7 @@ export function enter(state: RegistryState, placement: Placement, end: 'front' |
     return
   }
   const key = classOf(placement.dispatch)
-  const queue = state.queues.get(key) ?? new FairQueue()
+  const queue = state.queues.get(key) ?? new FairQueue(placement.dispatch.requirements)
   state.queues.set(key, queue)
   const waiting = waitingOf(placement.dispatch)
   if (end === 'front') queue.unshift(waiting)

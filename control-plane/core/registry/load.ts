@@ -4,7 +4,7 @@ import type { Speed } from '../speed.ts'
 import type { TrackedEffect } from './effects.ts'
 import { enter, placeAgent } from './indexes.ts'
 import { HELLO_MS } from './intervals.ts'
-import { NO_PONGS, type Pongs } from './presence.ts'
+import type { Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 import {
   type AgentRecord,
@@ -20,8 +20,9 @@ import {
  * `connected` are the sessions whose sockets are still open (they hibernated with the object).
  *
  * Each lease begins anew at full length, since its extensions were not saved, but only once: an object that sleeps
- * between two alarms would give a dead agent a new lease at each of them. One whose agent had disconnected before, or has
- * fallen `silent` (when it was last heard of), ends as it would have, since nobody could extend it. An agent whose socket is gone counts as disconnected at this moment, so
+ * between two alarms would give a dead agent a new lease at each of them. Where it is known when
+ * the agent was last heard of, a lease lasts from then: it had disconnected before, or its pings were answered in its
+ * sleep (`pongs`). An agent whose socket is gone counts as disconnected at this moment, so
  * that a restart of the server is no outage of its agents.
  */
 export function loadRegistry(
@@ -29,7 +30,7 @@ export function loadRegistry(
   connected: ReadonlySet<string>,
   nowMs: number,
   leaseMs: number,
-  silent: Pongs = NO_PONGS,
+  pongs: Pongs | null = null,
 ): { readonly state: RegistryState; readonly changes: readonly Change[] } {
   const state = emptyRegistry()
   // Records are read back as Turn wrote them.
@@ -38,10 +39,7 @@ export function loadRegistry(
   const tasks = values<Placement | OverFence>('task')
   const agents = values<AgentRecord>('agent').map((saved) => loadAgent(saved, connected, nowMs))
   const heardMs = new Map(
-    values<AgentRecord>('agent').map(({ id, session, lastSeenMs }) => [
-      id,
-      session === null ? lastSeenMs : (silent.get(id) ?? nowMs),
-    ]),
+    values<AgentRecord>('agent').map((saved) => [saved.id, heard(saved, connected, pongs) ?? nowMs]),
   )
   const leaseEndMs = (saved: Placement) =>
     leaseMs + (saved.at === 'granted' ? (heardMs.get(saved.agentId) ?? nowMs) : nowMs)
@@ -87,6 +85,14 @@ function loadAgent(saved: AgentRecord, connected: ReadonlySet<string>, nowMs: nu
   return isCut
     ? { value: { ...agent, session: null, lastSeenMs: nowMs }, isNew: true }
     : { value: agent, isNew: false }
+}
+
+/** When the agent was last heard of at the latest; null where that is not known. */
+function heard(saved: AgentRecord, connected: ReadonlySet<string>, pongs: Pongs | null): number | null {
+  const { id, session, lastSeenMs } = saved
+  if (session === null) return lastSeenMs
+  if (pongs === null || !connected.has(session.id)) return null
+  return Math.max(lastSeenMs, pongs.get(id) ?? 0)
 }
 
 function loadPlacement(saved: Placement, leaseUntilMs: number): Loaded<Placement> {

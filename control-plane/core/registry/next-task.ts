@@ -37,7 +37,7 @@ export function nextTask(queues: ReadonlyMap<string, FairQueue>, rules: Rules): 
 }
 
 function has(queues: ReadonlyMap<string, FairQueue>, priority: Waiting['priority']): boolean {
-  for (const queue of queues.values()) if (queue.oldest(priority) !== null) return true
+  for (const queue of queues.values()) if (queue.hasAny(priority)) return true
   return false
 }
 

@@ -167,8 +167,7 @@ export function classOf(dispatch: Dispatch): string {
 
 /** What the waiting tasks of a class require; null when none waits. */
 export function requirementsOf(state: RegistryState, key: string): Requirements | null {
-  const taskId = state.queues.get(key)?.sample() ?? null
-  return taskId === null ? null : (state.placements.get(taskId)?.dispatch.requirements ?? null)
+  return state.queues.get(key)?.requirements ?? null
 }
 
 /** The highest fence of a task that was seen here; 0 for none. */

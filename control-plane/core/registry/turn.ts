@@ -136,13 +136,14 @@ export class Turn {
   order(id: string, effect: TrackedEffect): void {
     const posted = this.state.outbox.post(id, effect, this.nowMs)
     if (posted === null) return
-    this.changes.push({ kind: 'outbox', id, value: posted })
+    if (isKept(effect)) this.changes.push({ kind: 'outbox', id, value: posted })
     this.effects.push({ type: 'tracked', id, effect })
   }
 
   answered(id: string): void {
-    if (!this.state.outbox.answered(id)) return
-    this.changes.push({ kind: 'outbox', id, value: null })
+    const effect = this.state.outbox.get(id)?.effect
+    if (effect === undefined || !this.state.outbox.answered(id)) return
+    if (isKept(effect)) this.changes.push({ kind: 'outbox', id, value: null })
   }
 
   /** Perform again what is unanswered and due. When it is due next lives in memory only: no row is written for it. */
@@ -175,6 +176,14 @@ export class Turn {
   #save(placement: Placement): void {
     this.changes.push({ kind: 'task', id: placement.dispatch.taskId, value: placement })
   }
+}
+
+/**
+ * A start needs no row: after an eviction the grant itself says that nobody knows whether it started, and the next word of
+ * its agent tells the Job again.
+ */
+function isKept(effect: TrackedEffect): boolean {
+  return effect.type !== 'job.started'
 }
 
 export function startedId(taskId: TaskId, fence: number): string {

@@ -7,9 +7,12 @@ export class Deadlines<Key> {
   /** Each key with a deadline has at least one entry, none later than its deadline. */
   #heap: Entry<Key>[] = []
   readonly #earliestEntryMs = new Map<Key, number>()
+  /** The first entry, where it is known: who only asks again needs no look into the maps. */
+  #known: Entry<Key> | null | undefined
 
   /** Null: nothing is due any more. */
   set(key: Key, dueMs: number | null): void {
+    this.#known = undefined
     if (dueMs === null) {
       if (this.#dueMs.delete(key)) this.#sweep()
       return
@@ -32,6 +35,7 @@ export class Deadlines<Key> {
   take(nowMs: number): Key | null {
     const top = this.#top()
     if (top === null || top.atMs > nowMs) return null
+    this.#known = undefined
     this.#pop()
     this.#dueMs.delete(top.key)
     return top.key
@@ -39,6 +43,11 @@ export class Deadlines<Key> {
 
   /** The first entry that still tells the truth; what moved is put right on the way. */
   #top(): Entry<Key> | null {
+    if (this.#known === undefined) this.#known = this.#find()
+    return this.#known
+  }
+
+  #find(): Entry<Key> | null {
     for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
       const dueMs = this.#dueMs.get(top.key)
       if (dueMs === top.atMs) return top

@@ -18,9 +18,8 @@ export class RegistryRun {
   state: RegistryState = emptyRegistry()
   nowMs = T0
   readonly records = new SavedRecords()
+  /** Empty: agents ping too rarely to tell by. */
   readonly pongs = new Map<AgentId, number>()
-  /** Agents whose sockets are open and who answer no ping, by when they last did. */
-  readonly silent = new Map<AgentId, number>()
   /** Of the last step. */
   effects: readonly RegistryEffect[] = []
 
@@ -39,7 +38,7 @@ export class RegistryRun {
       new Set(connected),
       this.nowMs,
       DEFAULTS.leaseMs,
-      this.silent,
+      this.pongs.size === 0 ? null : this.pongs,
     )
     this.state = state
     this.records.write(changes)
