@@ -25,6 +25,8 @@ export interface Dispatch {
   readonly outputPrefix: string
   readonly runLimitMs: number
   readonly queuedAtMs: number
+  /** Waiting counts from here, so that jobs are finished rather than begun. */
+  readonly jobCreatedAtMs: number
   /** What selection put in front: of several that meet the requirements it comes first. */
   readonly preferredEngineId: EngineId | null
   /** Who shares the agents: the key that submitted the job. */

@@ -75,6 +75,7 @@ class Pool {
       jobId: job,
       requirements,
       queuedAtMs: this.#nowMs,
+      jobCreatedAtMs: this.#nowMs,
       share: `key-${Math.floor(this.#random() * KEYS)}`,
       priority: this.#random() < 0.9 ? 'normal' : 'low',
       workSeconds: 2 ** (this.#random() * 13),

@@ -16,9 +16,7 @@ export interface RecoveryOptions {
 
 const ENGINES = ['scripted-prepare', 'scripted-words']
 /** A lease of 30 s, a retry's wait of a second at most, an offer. */
-const KILLED_MS = 35_000
-/** A machine without power looks alive for a while: two offers of 5 s may go to it in vain. */
-const POWER_LOSS_MS = 45_000
+const TARGET_MS = 35_000
 /** Longer than a lease is extended for: agents die at every moment between two extensions. */
 const SPREAD_MS = 8_000
 
@@ -32,23 +30,25 @@ export async function recovery(options: RecoveryOptions, report: Report): Promis
       report.note(`recovery, round ${round}: ${options.agents} agents are killed while they work`)
       took.push(...(await oneRound(fleet, options.agents, random, (box) => box.kill())))
     }
-    judge('agent death', took, KILLED_MS, report)
+    judge('agent death', took, report, TARGET_MS)
     if (options.powerLoss) {
       report.note(`recovery: ${options.agents} machines lose their power`)
       const freeze = (box: Box) => Promise.resolve(box.freeze())
-      judge('power loss', await oneRound(fleet, options.agents, random, freeze), POWER_LOSS_MS, report)
+      // Such a machine looks alive for a while: offers of 5 s each go there in vain, so nothing is promised.
+      judge('power loss', await oneRound(fleet, options.agents, random, freeze), report)
     }
   } finally {
     await fleet.stop()
   }
 }
 
-function judge(what: string, took: readonly number[], targetMs: number, report: Report): void {
+function judge(what: string, took: readonly number[], report: Report, targetMs?: number): void {
   const worst = Math.max(...took)
   const until = `${what} to running elsewhere`
   report.figure(`${until}: times`, took.length)
   report.figure(`${until}: p50`, inSeconds(quantile(took, 0.5)))
-  report.promise(`${until}: max`, inSeconds(worst), `<= ${targetMs / 1000} s`, worst <= targetMs)
+  if (targetMs === undefined) report.figure(`${until}: max`, inSeconds(worst))
+  else report.promise(`${until}: max`, inSeconds(worst), `<= ${targetMs / 1000} s`, worst <= targetMs)
 }
 
 async function oneRound(

@@ -59,3 +59,16 @@ describe('a clip of 10 s behind ten files of an hour', () => {
     },
   )
 })
+
+test('[R37] jobs are finished rather than begun', () => {
+  const recordings = ['a', 'b', 'c'].map((name, index) => ({ name, seconds: 100, atMs: index * 500 }))
+  const { began } = new PoolRun(recordings).until('c')
+  expect(began).toEqual([
+    'a prepare',
+    'a transcribe',
+    'b prepare',
+    'b transcribe',
+    'c prepare',
+    'c transcribe',
+  ])
+})

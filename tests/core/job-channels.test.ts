@@ -3,18 +3,9 @@ import { outputPrefix } from '#core/dispatch.ts'
 import type { JobReply } from '#core/job/input.ts'
 import { TaskId } from '#protocol/ids.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
-import {
-  aJob,
-  aModel,
-  anArtifact,
-  anEngine,
-  aPrepareSummary,
-  completed,
-  EVERY_STAGE,
-  failed,
-  jobId,
-} from './kit/builders.ts'
+import { aJob, aModel, anArtifact, anEngine, completed, EVERY_STAGE, failed, jobId } from './kit/builders.ts'
 import { aRunner, JobRun } from './kit/job-run.ts'
+import { aPrepareSummary } from './kit/summaries.ts'
 
 /** A job that is transcribed by channel: what is drawn once prepare has told how many there are, and who reads what. */
 const PLAIN = [

@@ -1,5 +1,6 @@
 import type { TaskOutcome } from '#protocol/task.ts'
-import { aPrepareSummary, completed, failed, HANDED_BACK } from '../core/kit/builders.ts'
+import { completed, failed, HANDED_BACK } from '../core/kit/builders.ts'
+import { aPrepareSummary } from '../core/kit/summaries.ts'
 import type { AgentProcess, Run } from './agent-process.ts'
 import type { EngineNews, SimEvent } from './event.ts'
 import { lieOf } from './lies.ts'

@@ -59,6 +59,7 @@ function dispatchOf(
     outputPrefix: outputPrefix(plan.id, fence),
     runLimitMs: runLimitMs(parameters.audio_seconds, settings),
     queuedAtMs: nowMs,
+    jobCreatedAtMs: job.createdAtMs,
     preferredEngineId: plan.preferred.engineId,
     share: spec.keyId,
     priority,

@@ -93,6 +93,7 @@ export class PoolRun {
         priority,
         workSeconds: seconds,
         queuedAtMs: this.registry.nowMs,
+        jobCreatedAtMs: T0 + (recording.atMs ?? 0),
         runLimitMs: 86_400_000,
       }),
     )
