@@ -139,6 +139,7 @@ export class AgentProcess {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case 'send':
+        if (effect.message.type === 'agent.hello') this.#checkHello(effect.message.running)
         this.say(effect.message)
         break
       case 'startTask': {
@@ -163,6 +164,19 @@ export class AgentProcess {
         break
       case 'leave':
         this.#leave()
+    }
+  }
+
+  /** It names all that it runs, and every result that waits for its answer. */
+  #checkHello(running: readonly Grant[]): void {
+    const named = new Set(running.map(grantKey))
+    const { tasks, outbox } = this.session ?? { tasks: new Map(), outbox: new Map() }
+    const owed = [
+      ...outbox.keys(),
+      ...[...tasks].flatMap(([key, { kind }]) => (kind === 'running' ? key : [])),
+    ]
+    if (owed.some((key) => !named.has(key))) {
+      this.#world.violated('resume', `agent ${this.number} says hello and forgets what it has`)
     }
   }
 

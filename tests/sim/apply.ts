@@ -12,6 +12,8 @@ import type { World } from './world.ts'
 /** No call is under way for longer: until then the registry remembers which fences are over. */
 const LATEST_MS = OVER_MS - 60_000
 
+const INTERNAL_ERROR = 1011
+
 /** Lets one event happen; false when it cannot, and then nothing has changed. */
 export function apply(world: World, event: SimEvent): boolean {
   switch (event.do) {
@@ -95,7 +97,8 @@ function frameUp(world: World, event: FrameEvent): boolean {
   const frame = socket.up.shift()
   if (frame === undefined) return closedByAgent(world, socket)
   const { agent, sessionId, connectedAtMs } = socket
-  world.registry.tell({
+  const { isSaveFailing } = world.registry
+  const told = world.registry.tell({
     type: 'agent.message',
     agentId: agentIdOf(agent),
     name: `agent-${agent}`,
@@ -103,6 +106,8 @@ function frameUp(world: World, event: FrameEvent): boolean {
     connectedAtMs,
     message: frame.message,
   })
+  // As objects/registry.ts does with a frame that it could not handle.
+  if (!told.ok && isSaveFailing) socket.close(INTERNAL_ERROR)
   return true
 }
 

@@ -38,13 +38,14 @@ export class JobWatch {
     if (before !== null && isTerminal(before.status) && !isEqual(before, job)) {
       this.#violated('I1', 'changed after its end')
     }
-    if (input.type === 'task.result' && step.reply === 'accepted') this.#accepted(input.taskId, input.fence)
+    if (input.type === 'task.result' && step.reply === 'accepted') this.#accepted(input)
     const facts = factsOf(step)
     for (const fact of facts) this.#fact(fact)
     const folded = facts.reduce<JobState | null>(fold, before)
     if (!isEqual(folded, job)) this.#violated('I11', 'the fold of its log is not its state')
     this.#job = job
     if (job === null) return
+    if (isTerminal(job.status) && facts.length > 0) this.#checkTakenBack(step.state)
     this.#checkPercent(step.state)
     const isOpen = step.state.outbox.size > 0 || !isTerminal(job.status)
     if (isOpen && this.#world.product.jobMachine.nextWakeMs(step.state) === null) {
@@ -106,14 +107,35 @@ export class JobWatch {
     if (type === 'completed') this.#done.add(taskId)
   }
 
-  /** Only the newest fence, and once. */
-  #accepted(taskId: TaskId, fence: number): void {
+  /** Only the newest fence, only from whom it was granted to, and once. */
+  #accepted({ taskId, fence, from }: Extract<JobInput, { type: 'task.result' }>): void {
     const grant = grantOf(shortOf(taskId), fence)
     const newest = this.#fences.get(taskId)
     if (fence !== newest) this.#violated('I4', `accepted a result of ${grant}, and the newest is ${newest}`)
+    const holder = this.#world.registry.watch.holderOf(taskId, fence)
+    if (from.agentId !== holder)
+      this.#violated('I3', `accepted a result of ${grant} from who does not hold it`)
     if (this.#world.accepted.has(grant)) this.#violated('I2', `accepted a second result of ${grant}`)
     this.#world.accepted.add(grant)
     this.#world.count('results accepted')
+  }
+
+  /** A job that ends orders everything back that the registry still has of it. */
+  #checkTakenBack({ job, outbox }: JobMachineState): void {
+    const orders = [...outbox.values()].map(({ effect }) => effect)
+    for (const { plan, status, fence } of job?.tasks.values() ?? []) {
+      const placed = this.#world.registry.state?.placements.get(plan.id)
+      if (status !== 'cancelled' || placed === undefined || placed.dispatch.fence > fence) continue
+      // Its run ended, and the answer is on its way.
+      if (this.#world.accepted.has(grantOf(shortOf(plan.id), placed.dispatch.fence))) continue
+      const isOrdered = orders.some(
+        (order) =>
+          order.type === 'registry.cancel' &&
+          order.taskId === plan.id &&
+          order.fence >= placed.dispatch.fence,
+      )
+      if (!isOrdered) this.#violated('I9', `ended, and leaves ${shortOf(plan.id)} with the registry`)
+    }
   }
 
   #checkPercent({ job, live }: JobMachineState): void {

@@ -1,48 +1,24 @@
-import type { Step } from '#core/machine.ts'
-import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
-import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
+import type { RegistryEffect } from '#core/registry/effects.ts'
+import type { RegistryInput } from '#core/registry/input.ts'
 import { hasMemory } from '#core/registry/memory.ts'
-import {
-  type AgentRecord,
-  grantedTo,
-  heldBy,
-  type Placement,
-  type RegistryState,
-} from '#core/registry/state.ts'
+import { type AgentRecord, heldBy, type Placement, type RegistryState } from '#core/registry/state.ts'
 import { fits } from '#core/select.ts'
-import { DEFAULTS } from '#core/settings.ts'
 import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { Requirements } from '#protocol/task.ts'
 import { isEqual } from './equal.ts'
-import { grantOf, numberOf, shortOf } from './names.ts'
+import { GrantWatch, type RegistryStep } from './grant-watch.ts'
+import { numberOf, shortOf } from './names.ts'
 import type { RegistryObject } from './registry-object.ts'
 import type { World } from './world.ts'
 
-type RegistryStep = Step<RegistryState, RegistryEffect, RegistryReply>
-
-/** What became of one (task, fence) that was granted. */
-interface Granted {
-  readonly agentId: AgentId
-  readonly atMs: number
-  /** From when its lease counts: the last extension that arrived, or the one restart after a load. */
-  leaseFromMs: number
-  /** When the holder first spoke for it, since the grant or the last load. */
-  spokeMs: number | null
-  /** A load began the lease anew and nobody spoke since. */
-  isRestarted: boolean
-  /** A load came between: whether it had started is forgotten. */
-  wasReloaded: boolean
-}
-
 /** A whole look at the indexes is dear: once in so many steps. */
 const WHOLE_CHECK_EVERY = 64
-const SHORTEST_RUN_LIMIT_MS = DEFAULTS.runLimitFloorMs
 
 /** What must hold of the registry after each of its steps. */
 export class RegistryWatch {
   readonly #world: World
   readonly #object: RegistryObject
-  readonly #grants = new Map<string, Granted>()
+  readonly #grants: GrantWatch
   readonly #lost = new Set<string>()
   #memory: RegistryState | null = null
   #steps = 0
@@ -50,15 +26,18 @@ export class RegistryWatch {
   constructor(world: World, object: RegistryObject) {
     this.#world = world
     this.#object = object
+    this.#grants = new GrantWatch(world)
   }
 
   committed(input: RegistryInput, step: RegistryStep): void {
     const { state } = step
-    if (input.type === 'agent.message') this.#heard(input, step)
+    if (input.type === 'agent.message') this.#grants.heard(input, step)
     if ('agentId' in input && this.#isRevoked(input.agentId) && state.agents.has(input.agentId)) {
       this.#violated('revoked', `agent ${numberOf(input.agentId)} is back after its credential was revoked`)
     }
+    if (input.type === 'cancel') this.#grants.cancelled(input.taskId, input.fence)
     for (const effect of step.effects) this.#effect(effect, input)
+    if (input.type === 'wake') this.#grants.check(state)
     this.#checkSlots(state)
     this.#checkOffers(state)
     if (state.outbox.size > 0 && this.#world.product.registryMachine.nextWakeMs(state) === null) {
@@ -67,22 +46,18 @@ export class RegistryWatch {
     if (++this.#steps % WHOLE_CHECK_EVERY === 0) this.#checkIndexes(state)
   }
 
+  /** Who was ever granted it; null where nobody was. */
+  holderOf(taskId: TaskId, fence: number): AgentId | null {
+    return this.#grants.holderOf(taskId, fence)
+  }
+
   forgotten(memory: RegistryState | null): void {
     this.#memory = memory
   }
 
   /** What must survive: who holds what, what is over, what is unanswered. Leases begin anew, once. */
   loaded(state: RegistryState): void {
-    for (const [key, granted] of this.#grants) {
-      granted.wasReloaded = true
-      granted.spokeMs = null
-      if (granted.isRestarted || !this.#isHeld(state, key, granted)) continue
-      // Nobody could extend it since: it ends as it would have.
-      const holder = state.agents.get(granted.agentId)
-      if (holder?.session === null && holder.lastSeenMs < this.#world.nowMs) continue
-      granted.leaseFromMs = this.#world.nowMs
-      granted.isRestarted = true
-    }
+    this.#grants.loaded(state)
     const memory = this.#memory
     if (memory === null) return
     if (!isEqual(survivorsOf(memory), survivorsOf(state)))
@@ -93,36 +68,8 @@ export class RegistryWatch {
     return this.#world.agents[numberOf(agentId) - 1]?.isRevoked === true
   }
 
-  #isHeld(state: RegistryState, key: string, { agentId }: Granted): boolean {
-    const placement = state.placements.get(taskIn(key))
-    return placement?.at === 'granted' && placement.agentId === agentId && keyOf(placement.dispatch) === key
-  }
-
-  /** Words that reached the registry over the agent's own session. */
-  #heard(input: Extract<RegistryInput, { type: 'agent.message' }>, { state, effects }: RegistryStep): void {
-    const { agentId, message } = input
-    if (state.agents.get(agentId)?.session?.id !== input.sessionId) return
-    const spoke = (taskId: TaskId, fence: number, isExtension: boolean): void => {
-      const granted = this.#grants.get(grantOf(taskId, fence))
-      if (granted?.agentId !== agentId) return
-      if (grantedTo(state, agentId, { task_id: taskId, fence }) === null) return
-      granted.spokeMs ??= this.#world.nowMs
-      granted.isRestarted = false
-      if (isExtension) granted.leaseFromMs = this.#world.nowMs
-    }
-    if (message.type === 'agent.hello') {
-      // Only the first one of a session is heard.
-      if (!effects.some((effect) => effect.type === 'send' && effect.message.type === 'agent.welcome')) return
-      for (const { task_id, fence } of message.running) spoke(task_id, fence, true)
-    } else if (message.type === 'lease.extend') {
-      for (const { task_id, fence } of message.leases) spoke(task_id, fence, true)
-    } else if (message.type === 'task.started' || message.type === 'task.progress') {
-      spoke(message.task_id, message.fence, false)
-    }
-  }
-
   #effect(effect: RegistryEffect, input: RegistryInput): void {
-    if (effect.type === 'send.granted') this.#granted(effect.agentId, effect.message)
+    if (effect.type === 'send.granted') this.#grants.granted(effect.agentId, effect.message)
     if (effect.type === 'send' && effect.message.type === 'task.ack') {
       const { task_id, fence, answer } = effect.message
       this.#world.checkAck(task_id, fence, answer)
@@ -130,42 +77,19 @@ export class RegistryWatch {
     if (effect.type !== 'tracked' || effect.effect.type !== 'job.lost' || this.#lost.has(effect.id)) return
     this.#lost.add(effect.id)
     this.#world.count(effect.effect.counted ? 'losses that count' : 'losses that do not')
-    if (input.type === 'wake') this.#expired(effect.effect)
-  }
-
-  #granted(agentId: AgentId, { task_id, fence }: { readonly task_id: TaskId; readonly fence: number }): void {
-    const key = grantOf(task_id, fence)
-    const before = this.#grants.get(key)
-    if (before !== undefined) {
-      const [first, second] = [numberOf(before.agentId), numberOf(agentId)]
-      const grant = grantOf(shortOf(task_id), fence)
-      this.#violated('I3', `granted ${grant} to agent ${first} and again to agent ${second}`)
-    }
-    this.#world.count('grants')
-    const { nowMs: atMs } = this.#world
-    const fresh = { spokeMs: null, isRestarted: false, wasReloaded: false }
-    this.#grants.set(key, { agentId, atMs, leaseFromMs: atMs, ...fresh })
-  }
-
-  /** A lease ends after its full length of silence; a grant that was not begun, a little earlier. */
-  #expired({ taskId, fence, error }: Extract<TrackedEffect, { type: 'job.lost' }>): void {
-    const granted = this.#grants.get(grantOf(taskId, fence))
-    if (granted === undefined) return
-    const { nowMs } = this.#world
-    const { leaseMs, startMs } = DEFAULTS
-    const isSilent = nowMs - granted.leaseFromMs >= leaseMs
-    const isUnbegun = granted.spokeMs === null && !granted.wasReloaded && nowMs - granted.atMs >= startMs
-    const ranTooLong =
-      error.code === 'run_limit' && nowMs - (granted.spokeMs ?? nowMs) >= SHORTEST_RUN_LIMIT_MS
-    if (isSilent || isUnbegun || ranTooLong) return
-    const silentMs = nowMs - granted.leaseFromMs
-    this.#violated('lease', `${grantOf(shortOf(taskId), fence)} was lost after ${silentMs} ms of silence`)
+    if (input.type === 'wake') this.#grants.expired(effect.effect)
+    else if (input.type === 'agent.message') this.#grants.lostAtHello(input, effect.effect)
   }
 
   #checkSlots(state: RegistryState): void {
     for (const [id, tasks] of state.held) {
       const agent = state.agents.get(id)
       const slots = agent?.hello.slots ?? 0
+      for (const taskId of tasks) {
+        if (agent?.session === null && state.placements.get(taskId)?.at === 'offered') {
+          this.#violated('I5', `${shortOf(taskId)} is offered to agent ${numberOf(id)}, which is away`)
+        }
+      }
       if (tasks.size > slots) {
         this.#violated('I7', `agent ${numberOf(id)} has ${tasks.size} tasks on ${slots} slots`)
       }
@@ -209,15 +133,6 @@ export class RegistryWatch {
   #violated(rule: string, text: string): void {
     this.#world.violated(rule, `${this.#object.name}: ${text}`)
   }
-}
-
-function keyOf({ taskId, fence }: { readonly taskId: TaskId; readonly fence: number }): string {
-  return grantOf(taskId, fence)
-}
-
-function taskIn(key: string): TaskId {
-  // The part before the mark is the task id that grantOf was given.
-  return key.slice(0, key.indexOf('#')) as TaskId
 }
 
 function firstOf(state: RegistryState, taskId: TaskId | null): Placement | undefined {

@@ -23,6 +23,8 @@ export class Scheduler {
   readonly #openJobs: number
   /** How soon what is away or hangs is back. */
   readonly #patience: number
+  /** How often messages keep their order. */
+  readonly #order: number
   readonly #choices: readonly Choice[]
   readonly #total: number
   #submitted = 0
@@ -34,6 +36,7 @@ export class Scheduler {
     this.#random = seeded(seed ^ 0x5eed)
     this.#pace = new Pace(world, this.#random)
     this.#patience = this.#random() < 0.7 ? 0.3 : 0.02
+    this.#order = this.#pick([0.9, 0.6, 0.2]) ?? 0.6
     this.#openJobs = 1 + this.#below(MOST_OPEN_JOBS)
     let total = 0
     this.#choices = this.#weigh().map(([weight, pick]) => {
@@ -71,7 +74,7 @@ export class Scheduler {
       [0.8 * level(), () => this.#crash()],
       [0.3 * level(), () => this.#objectEvent('evict')],
       [0.1 * level(), () => this.#objectEvent('save fails')],
-      [0.03 * level(), () => this.#outage()],
+      [0.06 * level(), () => this.#outage()],
       [0.02 * level(), () => ({ do: 'deploy' })],
       [0.15 * level(), () => this.#kill()],
       [0.1 * level(), () => this.#agentEvent('hang')],
@@ -97,10 +100,10 @@ export class Scheduler {
     return message === null || can === null ? null : { do: kind, ...this.#named(message) }
   }
 
-  /** Mostly the oldest, else any. */
+  /** The oldest, as often as the seed keeps order; else any. */
   #anyMessage(): Message | null {
     const { inFlight } = this.#world.mail
-    return (this.#random() < 0.6 ? inFlight[0] : inFlight[this.#below(inFlight.length)]) ?? null
+    return (this.#random() < this.#order ? inFlight[0] : inFlight[this.#below(inFlight.length)]) ?? null
   }
 
   #named(message: Message): { readonly message: string; readonly nth?: number } {

@@ -26,12 +26,15 @@ class Search {
   best: Execution
   readonly #rule: string
   readonly #product: Product
+  /** Whether the rule breaks only after the events: running the tail for nothing would cost most of the time. */
+  readonly #needsTail: boolean
   #replays = 0
 
   constructor(execution: Execution, rule: string, product: Product) {
     this.best = execution
     this.#rule = rule
     this.#product = product
+    this.#needsTail = replay(execution, product, false).violation === null
     this.#try(execution.events)
   }
 
@@ -62,6 +65,7 @@ class Search {
         if (from >= events.length) continue
         if (this.#try([...events.slice(0, from), ...events.slice(from + size)])) isShorter = true
       }
+      this.#try(joined(this.best.events))
       if (size === 1 && !isShorter) return
       if (size > 1) size = Math.ceil(size / 2)
       if (this.#replays >= MOST_REPLAYS) return
@@ -96,6 +100,7 @@ class Search {
   }
 
   joinTimes(): void {
+    this.#try(joined(this.best.events))
     for (let at = 0; at + 1 < this.best.events.length; at++) {
       const { events } = this.best
       const [one, other] = [events[at], events[at + 1]]
@@ -115,11 +120,22 @@ class Search {
   /** Takes the list when it breaks the same rule, without the events that then did not happen. */
   #try(events: readonly SimEvent[], config = this.best.config): boolean {
     if (this.#replays++ >= MOST_REPLAYS) return false
-    const outcome = replay({ config, events }, this.#product)
+    const outcome = replay({ config, events }, this.#product, this.#needsTail)
     if (outcome.violation?.rule !== this.#rule) return false
     this.best = { config, events: outcome.events }
     return true
   }
+}
+
+function joined(events: readonly SimEvent[]): SimEvent[] {
+  const list: SimEvent[] = []
+  for (const event of events) {
+    const last = list.at(-1)
+    if (event.do === 'time' && last?.do === 'time')
+      list[list.length - 1] = { do: 'time', ms: last.ms + event.ms }
+    else list.push(event)
+  }
+  return list
 }
 
 function kindOf(event: SimEvent): string {

@@ -34,17 +34,17 @@ export function simulate(seed: number, steps: number, product: Product = PRODUCT
 }
 
 /** Runs a list of events, passing over those that cannot happen; its outcome has those that did. */
-export function replay({ config, events }: Execution, product: Product = PRODUCT): Outcome {
+export function replay({ config, events }: Execution, product: Product = PRODUCT, hasTail = true): Outcome {
   const world = new World(config, product)
   const happened: SimEvent[] = []
   for (const event of events) {
     if (world.violation !== null) break
     if (apply(world, event)) happened.push(event)
   }
-  return ended(config, happened, world)
+  return ended(config, happened, world, hasTail)
 }
 
-function ended(config: SimConfig, events: readonly SimEvent[], world: World): Outcome {
-  if (world.violation === null) tail(world)
+function ended(config: SimConfig, events: readonly SimEvent[], world: World, hasTail = true): Outcome {
+  if (hasTail && world.violation === null) tail(world)
   return { config, events, violation: world.violation, world, simulatedMs: world.nowMs - T0 }
 }

@@ -103,9 +103,9 @@ function nextOfAgents(world: World): SimEvent | null {
   return null
 }
 
-/** The run of a job that is over takes for ever, unless it is stopped. */
+/** The run of a job that is over takes for ever, unless it is stopped; not one whose result somebody made up. */
 function ends(world: World, { grant, isAborting }: Run): boolean {
-  if (isAborting) return true
+  if (isAborting || world.accepted.has(grantOf(shortOf(grant.task_id), grant.fence))) return true
   const job = world.jobs.get(numberOf(jobIdOf(grant.task_id)))?.watch.job ?? null
   return job !== null && !isTerminal(job.status)
 }
@@ -152,6 +152,11 @@ function unrest(world: World): string[] {
 function checkKnown(world: World, peaceMs: number): void {
   const registry = world.registry.state
   if (registry === null) return
+  for (const { number, id, link } of world.agents) {
+    const isQuiet = (registry.agents.get(id)?.quietUntilMs ?? 0) > 0 && registry.queues.size > 0
+    if (!isQuiet || link?.socket.isWhole !== true || world.nowMs - peaceMs <= KNOWN_MS) continue
+    world.violated('I5', `agent ${number} is there, and is left alone since it did not take an offer`)
+  }
   for (const { name, watch } of world.jobs.values()) {
     if (watch.job === null || isTerminal(watch.job.status)) continue
     for (const { plan, status, retryAtMs, readyAtMs, fence } of watch.job.tasks.values()) {
