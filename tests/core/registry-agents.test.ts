@@ -111,7 +111,7 @@ describe('agents that come and go', () => {
     run.nowMs += 7 * 86_400_000
     run.hello(3)
     expect(run.state.agents.size).toBe(3)
-    run.nowMs += 1
+    run.nowMs += 3_600_000
     run.hello(4)
     const left = [agentId(1), agentId(3), agentId(4)]
     expect([...run.state.agents.keys()]).toEqual(left)

@@ -2,6 +2,7 @@ import type { JobEffect } from '#core/job/effects.ts'
 import type { Fact } from '#core/job/facts.ts'
 import { fold } from '#core/job/fold.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
+import { factsFrom } from '#core/job/load.ts'
 import { overallPercent } from '#core/job/progress.ts'
 import type { JobMachineState, JobState } from '#core/job/state.ts'
 import type { Step } from '#core/machine.ts'
@@ -152,6 +153,5 @@ export class JobWatch {
 }
 
 function factsOf(step: Step<JobMachineState, JobEffect, JobReply>): readonly Fact[] {
-  // The records of kind `facts` hold the facts of their step: core/job/load.ts reads them so.
-  return step.changes.filter(({ kind }) => kind === 'facts').flatMap(({ value }) => value as Fact[])
+  return factsFrom(step.changes)
 }

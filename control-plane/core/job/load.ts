@@ -4,11 +4,11 @@ import type { TrackedEffect } from './effects.ts'
 import type { Fact } from './facts.ts'
 import { fold } from './fold.ts'
 import { type JobMachineState, type JobState, NO_JOB, NOTHING_LIVE } from './state.ts'
+import type { SavedFacts, SavedOutbox } from './turn.ts'
 
 /** The log of a job, from its saved records. */
 export function factsFrom(records: readonly Change[]): Fact[] {
-  // Records are read back as they were written by Turn.changes.
-  return records.filter((record) => record.kind === 'facts').flatMap((record) => record.value as Fact[])
+  return savedFacts(records).flatMap(({ facts }) => facts)
 }
 
 /**
@@ -20,14 +20,24 @@ export function loadJob(records: readonly Change[], nowMs: number): JobMachineSt
   for (const fact of factsFrom(records)) job = fold(job, fact)
   if (job === null) return NO_JOB
   const overall = recordOf<number>(records, 'overall') ?? 0
-  const outbox = reloaded(recordOf<Outstanding<TrackedEffect>[]>(records, 'outbox') ?? [], nowMs)
+  const outbox = reloaded(savedOutbox(records), nowMs)
   const heardMs = new Map([...job.tasks.keys()].map((taskId) => [taskId, nowMs]))
-  return {
-    job,
-    live: { ...NOTHING_LIVE, heardMs, overall, savedOverall: overall },
-    outbox,
-    hasUnsavedAnswers: false,
-  }
+  const live = { ...NOTHING_LIVE, heardMs, overall, savedOverall: overall }
+  return { job, live, outbox, hasUnsavedAnswers: false }
+}
+
+/** The last one that was saved, with facts or alone. */
+function savedOutbox(records: readonly Change[]): readonly Outstanding<TrackedEffect>[] {
+  const rows = savedFacts(records)
+  const withFacts = rows.findLast(({ outbox }) => outbox !== null)
+  const alone = recordOf<SavedOutbox>(records, 'outbox')
+  const factsSeq = withFacts?.facts.at(-1)?.seq ?? 0
+  return alone !== null && alone.seq >= factsSeq ? alone.outbox : (withFacts?.outbox ?? [])
+}
+
+function savedFacts(records: readonly Change[]): SavedFacts[] {
+  // Records are read back as Turn.changes wrote them.
+  return records.filter((record) => record.kind === 'facts').map((record) => record.value as SavedFacts)
 }
 
 /** The one record of a kind; null when none was written yet. */

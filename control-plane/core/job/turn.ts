@@ -2,7 +2,7 @@ import type { JobEvent } from '#protocol/events.ts'
 import type { TaskId } from '#protocol/ids.ts'
 import { isTerminal } from '#protocol/job.ts'
 import type { Change } from '../machine.ts'
-import { answered, post, takeDue } from '../outbox.ts'
+import { answered, type Outstanding, post, takeDue } from '../outbox.ts'
 import type { CoreSettings } from '../settings.ts'
 import type { JobEffect, TrackedEffect } from './effects.ts'
 import { eventOf } from './events.ts'
@@ -11,8 +11,8 @@ import { fold } from './fold.ts'
 import { overallPercent } from './progress.ts'
 import type { JobMachineState, JobState, Live, TaskState } from './state.ts'
 
-/** Percent is saved in steps of this size, ahead of what is shown: it never falls, and a job costs 20 rows at most. */
-const SAVED_STEP = 5
+/** Percent is saved in steps of this size, ahead of what is shown: it never falls, and a job costs 10 rows at most. */
+const SAVED_STEP = 10
 
 /**
  * One step of the job machine while it is being decided: collects facts, effects and what must be saved. Pure but for
@@ -118,12 +118,18 @@ export class Turn {
     return { job: this.job, live: this.live, outbox: this.outbox, hasUnsavedAnswers }
   }
 
-  /** One row for the facts of this step, one for the outbox: rows are billed. */
+  /** One row for the facts of this step and the outbox after it: rows are billed. */
   changes(): Change[] {
     const changes: Change[] = []
     const first = this.#facts[0]
-    if (first !== undefined) changes.push({ kind: 'facts', id: factsId(first.seq), value: this.#facts })
-    if (this.#savesOutbox) changes.push({ kind: 'outbox', id: 'all', value: [...this.outbox.values()] })
+    const outbox = this.#savesOutbox ? [...this.outbox.values()] : null
+    if (first !== undefined) {
+      const value: SavedFacts = { facts: this.#facts, outbox }
+      changes.push({ kind: 'facts', id: factsId(first.seq), value })
+    } else if (outbox !== null) {
+      const value: SavedOutbox = { seq: this.job?.seq ?? 0, outbox }
+      changes.push({ kind: 'outbox', id: 'all', value })
+    }
     if (this.#overallToSave !== null) {
       changes.push({ kind: 'overall', id: 'percent', value: this.#overallToSave })
     }
@@ -139,6 +145,18 @@ export class Turn {
     const isAtRest = this.outbox.size === 0 && this.job !== null && isTerminal(this.job.status)
     return this.#hasUnsavedAnswers && (this.#facts.length > 0 || isAtRest)
   }
+}
+
+/** A row of the log; `outbox` is what was unanswered after it, null where that did not change. */
+export interface SavedFacts {
+  readonly facts: readonly Fact[]
+  readonly outbox: readonly Outstanding<TrackedEffect>[] | null
+}
+
+/** The outbox after a step without facts; it counts when no later facts brought another. */
+export interface SavedOutbox {
+  readonly seq: number
+  readonly outbox: readonly Outstanding<TrackedEffect>[]
 }
 
 export function enqueueId(taskId: TaskId, fence: number): string {

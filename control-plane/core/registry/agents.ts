@@ -1,7 +1,7 @@
 import { type AgentMessage, CLOSE_CODES, PROTOCOL_VERSION } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import type { RegistryInput } from './input.ts'
-import { FORGET_AGENT_MS, HELLO_MS } from './intervals.ts'
+import { FORGET_AGENT_MS, FORGET_EVERY_MS, HELLO_MS } from './intervals.ts'
 import { heard, lose, lost } from './leases.ts'
 import type { Pongs } from './presence.ts'
 import { type AgentRecord, heldBy } from './state.ts'
@@ -137,8 +137,13 @@ export function unhush(turn: Turn, agentId: AgentId, pongs: Pongs): void {
   turn.touchAgent({ ...agent, lastSeenMs, quietUntilMs: quietUntilMs(turn, agent, lastSeenMs) })
 }
 
-/** Agents that have been away for long are forgotten when a new one comes: only then there are more than before. */
+/**
+ * Agents that have been away for long are forgotten when a new one comes: only then there are more than before. It looks
+ * at all of them, so a fleet that joins at once is looked at once.
+ */
 function forgetAway(turn: Turn): void {
+  if (turn.nowMs - turn.state.forgotAtMs < FORGET_EVERY_MS) return
+  turn.state.forgotAtMs = turn.nowMs
   for (const agent of turn.state.agents.values()) {
     const isAway = agent.session === null && turn.nowMs - agent.lastSeenMs > FORGET_AGENT_MS
     if (isAway && heldBy(turn.state, agent.id).length === 0) turn.forgetAgent(agent.id)

@@ -75,7 +75,13 @@ const WORK_MS_A_SECOND = 100
 
 /** Short is who has a short recording: by stages the quick ones of a backlog would all go before its slow ones. */
 function waitingOf({ taskId, share, priority, jobCreatedAtMs, workSeconds }: Dispatch): Waiting {
-  return { taskId, share, priority, queuedAtMs: jobCreatedAtMs, workMs: TASK_MS + workSeconds * WORK_MS_A_SECOND }
+  return {
+    taskId,
+    share,
+    priority,
+    queuedAtMs: jobCreatedAtMs,
+    workMs: TASK_MS + workSeconds * WORK_MS_A_SECOND,
+  }
 }
 
 function reindex(state: RegistryState, agentId: AgentRecord['id']): void {

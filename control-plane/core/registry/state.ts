@@ -34,6 +34,8 @@ export interface RegistryState {
   readonly held: Map<AgentId, Set<TaskId>>
   /** Sockets that have not said hello yet, and until when they may. Lives in memory only. */
   readonly greetings: AgedMap<string, number>
+  /** When agents that are away were last looked for. */
+  forgotAtMs: number
   /** When offers, leases, starts and runs of tasks are over, and when agents may be asked again. */
   readonly deadlines: Deadlines<TaskId | AgentId>
   /** When it is next looked whether all that waits could still run; null when nothing waits. */
@@ -133,6 +135,7 @@ export function emptyRegistry(): RegistryState {
     uncovered: new Map(),
     held: new Map(),
     greetings: new AgedMap(),
+    forgotAtMs: 0,
     deadlines: new Deadlines(),
     coverageCheckMs: null,
     reconsiderMs: null,

@@ -15,7 +15,7 @@ export const olderFence: Product = {
 function renewed({ job }: JobMachineState, input: JobInput): JobInput {
   if (input.type !== 'task.result') return input
   const task = job?.tasks.get(input.taskId)
-  if (task === undefined || input.fence >= task.fence) return input
+  if (task === undefined || task.status === 'completed' || input.fence >= task.fence) return input
   const agentId = task.runner?.agentId ?? input.from.agentId
   return { ...input, fence: task.fence, from: { ...input.from, agentId } }
 }
