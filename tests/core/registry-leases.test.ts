@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { DEFAULTS } from '#core/settings.ts'
+import { jobId } from './kit/builders.ts'
 import type { RegistryRun } from './kit/registry-run.ts'
 import { grant, granted, running, task } from './kit/registry-states.ts'
 
@@ -35,6 +36,17 @@ describe('grants', () => {
     expect(run.orders).toEqual([`started:${task}:1`])
     run.wakeAfter(START_MS, 1)
     expect(run.at(task)).toBe('granted 1')
+  })
+
+  test('[R10] an agent that let a lease end is asked again when it was heard of since', () => {
+    const run = running()
+    run.wakeAfter(DEFAULTS.leaseMs)
+    run.enqueue({ jobId: jobId(2) })
+    expect(run.said).toEqual([])
+    run.wakeAfter(10_000)
+    expect(run.said).toEqual([])
+    run.wakeAfter(10_000, 1)
+    expect(run.said).toEqual(['task.offer → 1'])
   })
 
   test('[R10] an extended lease lives on; one that is not ends, counted, and is told to agent and Job', () => {

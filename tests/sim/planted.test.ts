@@ -8,9 +8,11 @@ import { story } from './story.ts'
 const SEEDS = 24
 const STEPS = 3_000
 const MOST_EVENTS = 40
+const SHORT_EVENTS = 1_000
 
-test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', ({ product, rule }) => {
-  const found = find(product, rule)
+test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', (planted) => {
+  const { product, rule } = planted
+  const found = find(planted)
   const shortest = shrink(found, rule, product)
   expect(shortest.events.length).toBeLessThanOrEqual(MOST_EVENTS)
   const again = replay(shortest, product)
@@ -22,10 +24,15 @@ test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', (
 })
 
 /** A bug may break several rules; the seed is looked for in which this one is broken first. */
-function find(product: Planted['product'], rule: Planted['rule']): Outcome {
+/** Of the seeds in which this very rule is the first to break a short one: it is shortened in less time. */
+function find({ product, rule }: Planted): Outcome {
+  let shortest: Outcome | null = null
   for (let seed = 1; seed <= SEEDS; seed++) {
     const outcome = simulate(seed, STEPS, product)
-    if (outcome.violation?.rule === rule) return outcome
+    if (outcome.violation?.rule !== rule) continue
+    if (shortest === null || outcome.events.length < shortest.events.length) shortest = outcome
+    if (shortest.events.length <= SHORT_EVENTS) return shortest
   }
-  throw new Error(`none of ${SEEDS} seeds found it`)
+  if (shortest === null) throw new Error(`none of ${SEEDS} seeds found it`)
+  return shortest
 }

@@ -154,6 +154,8 @@ function expireGrant(turn: Turn, placement: Granted): void {
     ? { code: 'run_limit', message: `it ran for more than ${placement.dispatch.runLimitMs / 1000} s` }
     : lost(isOver ? 'the lease was not extended' : 'the agent accepted the task and did not start it')
   turn.send(placement.agentId, { type: 'task.cancel', task_id: taskId, fence, reason: error.message })
+  // A machine that lost its power keeps its connection for a while: it is asked again when it was heard of since.
+  if (isOver) hush(turn, placement.agentId, turn.settings.heartbeatMs, turn.nowMs)
   lose(turn, placement, isOver || ranTooLong, error)
 }
 
