@@ -84,6 +84,7 @@ export class AgentProcess {
   dial(): void {
     const socket = this.#world.openSocket(this.number)
     this.link = new AgentLink(socket, this.config.rate, this.#world.nowMs)
+    this.#world.registry.accept(socket)
     this.step({ type: 'link.opened' })
   }
 

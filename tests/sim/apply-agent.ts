@@ -59,7 +59,7 @@ function toRunning(
   const { link } = agent
   switch (event.do) {
     case 'dial':
-      if (link !== null || agent.isRevoked) return false
+      if (link !== null || agent.isRevoked || world.registry.isOut) return false
       agent.dial()
       return true
     case 'wake':

@@ -5,14 +5,12 @@ import { specOf } from './config.ts'
 import type { ObjectName, SimEvent } from './event.ts'
 import type { JobObject } from './job-object.ts'
 import { agentIdOf } from './names.ts'
-import type { RegistryObject } from './registry-object.ts'
+import { INTERNAL_ERROR, type RegistryObject } from './registry-object.ts'
 import type { Socket } from './socket.ts'
 import type { World } from './world.ts'
 
 /** No call is under way for longer: until then the registry remembers which fences are over. */
 const LATEST_MS = OVER_MS - 60_000
-
-const INTERNAL_ERROR = 1011
 
 /** Lets one event happen; false when it cannot, and then nothing has changed. */
 export function apply(world: World, event: SimEvent): boolean {

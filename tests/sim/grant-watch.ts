@@ -47,16 +47,15 @@ export class GrantWatch {
     this.#cancelled.add(grantOf(taskId, fence))
   }
 
-  /** Leases begin anew, once. */
+  /** Leases begin anew, once: from when their holders were last heard of, as far as that is known. */
   loaded(state: RegistryState): void {
     for (const [key, granted] of this.#grants) {
       granted.wasReloaded = true
       granted.spokeMs = null
       if (granted.isRestarted || !this.#isHeld(state, key, granted)) continue
-      // Nobody could extend it since: it ends as it would have.
       const holder = state.agents.get(granted.agentId)
-      if (holder?.session === null && holder.lastSeenMs < this.#world.nowMs) continue
-      granted.leaseFromMs = this.#world.nowMs
+      const pongMs = holder?.session === null ? undefined : this.#world.registry.pongs.get(granted.agentId)
+      granted.leaseFromMs = Math.max(holder?.lastSeenMs ?? 0, pongMs ?? 0)
       granted.isRestarted = true
     }
   }

@@ -12,11 +12,12 @@ export const PRODUCT = {
   jobMachine: jobMachine(DEFAULTS),
   loadJob,
   registryMachine: registryMachine(context),
-  loadRegistry: (...[records, connected, nowMs]: Untimed) => loadRegistry(records, connected, nowMs, leaseMs),
+  loadRegistry: (...[records, connected, nowMs, pongs]: Untimed) =>
+    loadRegistry(records, connected, nowMs, leaseMs, pongs),
 }
 export type Product = Readonly<typeof PRODUCT>
 
 type Untimed =
-  Parameters<typeof loadRegistry> extends [...infer Rest, leaseMs: number, pongs?: infer _Pongs]
-    ? Rest
+  Parameters<typeof loadRegistry> extends [infer Records, infer Connected, infer NowMs, number, (infer Seen)?]
+    ? [records: Records, connected: Connected, nowMs: NowMs, pongs: Seen]
     : never

@@ -13,6 +13,9 @@ import { SimObject } from './sim-object.ts'
 import type { Socket } from './socket.ts'
 import type { World } from './world.ts'
 
+/** RFC 6455: what a socket is closed with whose frame, or opening, could not be handled. */
+export const INTERNAL_ERROR = 1011
+
 type RegistryLoop = Loop<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 type ResultEffect = Omit<Extract<RegistryEffect, { type: 'job.result' }>, 'type'>
 type ResultAnswered = Extract<RegistryInput, { type: 'result.answered' }>
@@ -55,6 +58,20 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
     if (!told.ok) broken()
   }
 
+  /** A new socket: of those that have not said hello an agent has one. */
+  accept(socket: Socket): void {
+    const agentId = agentIdOf(socket.agent)
+    const told = this.turn((loop) => {
+      const greeted = loop.state.agents.get(agentId)?.session?.id
+      for (const other of this.world.sockets) {
+        const isOlder = other.agent === socket.agent && other !== socket
+        if (isOlder && other.sessionId !== greeted) other.close(CLOSE_CODES.replaced)
+      }
+      loop.handle({ type: 'agent.connected', agentId, sessionId: socket.sessionId })
+    })
+    if (!told.ok) socket.close(INTERNAL_ERROR)
+  }
+
   /** The credential of an agent is no longer valid: its sockets go, also those that have not said hello yet. */
   revoke(agentId: AgentId): boolean {
     const told = this.tell({ type: 'revoke', agentId })
@@ -68,7 +85,12 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
   protected override load(): RegistryState {
     const { world } = this
     const connected = new Set(world.sockets.filter((one) => one.isServerOpen).map((one) => one.sessionId))
-    const { state, changes } = world.product.loadRegistry(this.disk.read(), connected, world.nowMs)
+    const { state, changes } = world.product.loadRegistry(
+      this.disk.read(),
+      connected,
+      world.nowMs,
+      this.pongs,
+    )
     this.disk.write(changes)
     this.watch.loaded(state)
     return state

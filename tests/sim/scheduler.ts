@@ -141,7 +141,7 @@ export class Scheduler {
     const agent = this.#agent()
     if (agent.session === null) return { do: 'start', agent: agent.number }
     if (agent.isHung) return this.#seldom({ do: 'go on', agent: agent.number })
-    if (agent.link === null) return { do: 'dial', agent: agent.number }
+    if (agent.link === null && !this.#world.registry.isOut) return { do: 'dial', agent: agent.number }
     const out = [this.#world.registry, ...this.#open].find(({ isOut }) => isOut)
     return out === undefined ? null : this.#seldom({ do: 'outage', of: out.name, on: false })
   }

@@ -1,4 +1,5 @@
 import type { SimEvent } from './event.ts'
+import { grantOf } from './names.ts'
 import { PRODUCT, type Product } from './product.ts'
 import { type Execution, replay } from './simulation.ts'
 
@@ -16,6 +17,7 @@ export function shrink(execution: Execution, rule: string, product: Product = PR
   search.withoutPieces()
   search.joinTimes()
   search.withSimplerEvents()
+  search.withoutRounds()
   search.withoutPieces()
   while (search.withoutPairs()) search.withoutPieces()
   search.withoutSpareAgents()
@@ -95,6 +97,17 @@ class Search {
     }
   }
 
+  /** A round of a task, from its enqueue to its end, and the later ones in its place. */
+  withoutRounds(): void {
+    for (let isShorter = true; isShorter; ) {
+      const grants = new Set(this.best.events.flatMap(grantIn))
+      isShorter = [...grants].some((grant) => {
+        const { length } = this.best.events
+        return this.#try(withoutRound(this.best.events, grant)) && this.best.events.length < length
+      })
+    }
+  }
+
   #put(at: number, event: SimEvent): void {
     this.#try(this.best.events.with(at, event))
   }
@@ -136,6 +149,29 @@ function joined(events: readonly SimEvent[]): SimEvent[] {
     else list.push(event)
   }
   return list
+}
+
+/** `job3.prepare#1`, where an event names one. */
+function grantIn(event: SimEvent): string[] {
+  if ('task' in event) return [grantOf(event.task, event.fence)]
+  return 'message' in event ? (/job\d+\.\S+#\d+/.exec(event.message)?.slice(0, 1) ?? []) : []
+}
+
+function withoutRound(events: readonly SimEvent[], grant: string): SimEvent[] {
+  const [task = '', round] = grant.split('#')
+  const fence = Number(round)
+  const earlier = (text: string) => {
+    const [name, number] = text.split('#')
+    return name === task && Number(number) > fence ? grantOf(task, Number(number) - 1) : text
+  }
+  return events.flatMap((event): SimEvent[] => {
+    if (grantIn(event)[0] === grant) return []
+    if ('message' in event) {
+      return [{ ...event, message: event.message.replace(/job\d+\.\S+#\d+/, earlier) }]
+    }
+    if (!('task' in event) || event.task !== task || event.fence < fence) return [event]
+    return [{ ...event, fence: event.fence - 1 }]
+  })
 }
 
 function kindOf(event: SimEvent): string {
