@@ -82,7 +82,11 @@ test('[CLI25] the time that is left stands beside the name, and says when it is 
     completes_at: '2026-11-20T00:00:42Z',
   }
   const first = (source: 'measured' | 'prior') =>
-    renderBars('a.wav', live({ progress: { ...progressOf(10, 'transcribe', 50), eta: { ...eta, source } } }), 100)[0]
+    renderBars(
+      'a.wav',
+      live({ progress: { ...progressOf(10, 'transcribe', 50), eta: { ...eta, source } } }),
+      100,
+    )[0]
   expect(first('measured')).toContain('about 42 s left')
   expect(first('prior')).toContain('about 42 s left (a guess)')
 })

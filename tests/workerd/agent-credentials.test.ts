@@ -223,7 +223,7 @@ describe('removal', () => {
   test('[P79] a socket that has not said hello is cut as well: it would be let in', async () => {
     const agent = await ScriptedAgent.connect(server, { greets: false })
     expect((await remove(agent.joined.agent_id)).status).toBe(204)
-    expect((await agent.closed).code).toBe(4001)
+    expect(await agent.refused()).toBe(4001)
   })
 
   test('[P79] an agent that is away is removed as well, and does not come back', async () => {

@@ -9,6 +9,7 @@ import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import { Inbox } from '#tests/agent/kit/inbox.ts'
 import { callJson } from './api.ts'
 import { anEngine } from './engines.ts'
+import { eventually } from './eventually.ts'
 import { completed } from './outcomes.ts'
 import type { Server } from './server.ts'
 
@@ -163,6 +164,19 @@ export class ScriptedAgent {
     }
     await this.result(grant, completed(stage, artifacts))
     return grant
+  }
+
+  /**
+   * The code of the server's close frame. The runtime ends the connection of a socket that said nothing only when the
+   * object rests, ten seconds later: this side does not wait for it.
+   */
+  async refused(): Promise<number> {
+    await eventually(
+      async () => this.#socket.readyState,
+      (state) => state !== WebSocket.OPEN,
+    )
+    this.#socket.terminate()
+    return (await this.closed).code
   }
 
   /** Closes and waits until it is closed. */
