@@ -1,10 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
 /** `pure`: no server. `workerd`: the Worker in the real runtime. `e2e`: the real server, agent, engine and model; `long`: for minutes. */
-const slow = { testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false }
+const slow = { testTimeout: 60_000, hookTimeout: 60_000 }
+/** One at a time: what is measured, and what drives a browser. */
+const alone = { ...slow, fileParallelism: false }
 
 export default defineConfig({
   test: {
+    // Many tests wait for real processes: one more than the cores keeps them busy.
+    maxWorkers: 3,
     projects: [
       {
         test: {
@@ -16,8 +20,8 @@ export default defineConfig({
       },
       { test: { name: 'workerd', include: ['tests/workerd/**/*.test.ts'], ...slow } },
       { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...slow } },
-      { test: { name: 'long', include: ['tests/long/**/*.test.ts'], ...slow, testTimeout: 900_000 } },
-      { test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], ...slow } },
+      { test: { name: 'long', include: ['tests/long/**/*.test.ts'], ...alone, testTimeout: 900_000 } },
+      { test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], ...alone } },
     ],
   },
 })
