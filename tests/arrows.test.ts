@@ -52,6 +52,7 @@ const ARROWS: Readonly<Record<string, Rule>> = {
       'control-plane/actions',
       'protocol',
       'control-plane/core/captions.ts',
+      'control-plane/core/registry/gauges.ts',
       'site/fragments',
       'zod',
       'itty-router',

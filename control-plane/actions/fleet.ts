@@ -1,4 +1,4 @@
-import type { Gauges } from '#core/registry/gauges.ts'
+import type { Measurements } from '#core/registry/gauges.ts'
 import { ackOf } from '#core/registry/tasks.ts'
 import type { EngineView, Health, ModelView } from '#protocol/api.ts'
 import { jobIdOf, Pool, type TaskId } from '#protocol/ids.ts'
@@ -97,12 +97,6 @@ export async function checkHealth(env: Bindings): Promise<Health> {
     checks: { d1, r2, registry },
     agents_online: online,
   }
-}
-
-/** Of a caller: the jobs of their tenant, and the registry of their pool. */
-export interface Measurements extends Gauges {
-  readonly pool: Pool
-  readonly jobs: readonly { readonly status: string; readonly count: number }[]
 }
 
 export async function measure(env: Bindings, caller: Caller): Promise<Measurements> {

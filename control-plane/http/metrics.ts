@@ -1,4 +1,4 @@
-import type { Measurements } from '../actions/fleet.ts'
+import type { Measurements } from '#core/registry/gauges.ts'
 
 /**
  * Prometheus text format. Labels are bounded: statuses, stages, answers and the caller's own pool, never ids or names.

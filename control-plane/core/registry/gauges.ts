@@ -1,4 +1,5 @@
 import type { AgentView } from '#protocol/api.ts'
+import type { Pool } from '#protocol/ids.ts'
 import type { RegistryState } from './state.ts'
 import { agentStatus, engineDepths, type Looking, stageDepths } from './views.ts'
 
@@ -11,6 +12,12 @@ export interface Gauges {
   readonly statuses: readonly AgentView['status'][]
   readonly held: number
   readonly waitingJobs: number
+}
+
+/** Of a caller: the jobs of their tenant, and the registry of their pool. */
+export interface Measurements extends Gauges {
+  readonly pool: Pool
+  readonly jobs: readonly { readonly status: string; readonly count: number }[]
 }
 
 export function gaugesOf(state: RegistryState, looking: Looking): Gauges {
