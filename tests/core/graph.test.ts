@@ -5,7 +5,7 @@ import type { AnnouncedEngine } from '#protocol/engine.ts'
 import { EngineId, ModelId, TaskId } from '#protocol/ids.ts'
 import { aJob, aModel, anEngine, EVERY_STAGE, jobId, taskId } from './kit/builders.ts'
 
-/** The shape of a job: which tasks it has, what each reads, what it needs of an engine. The names are the seed's. */
+/** The shape of a job: which tasks it has, what each reads, what it needs of an engine. */
 const short = (id: string) => id.slice(id.indexOf('.') + 1)
 const shapeOf = (parts: Parameters<typeof aJob>[0] = {}) =>
   Object.fromEntries(aJob(parts).tasks.map(({ id, dependsOn }) => [short(id), dependsOn.map(short)]))
