@@ -156,14 +156,16 @@ describe('why it waits', () => {
     return choice.ok ? null : sentenceOf(choice.error)
   }
 
+  const OWN = 'No engine of the catalog does; add one of your own: dalston agent --engines FILE'
+
   test('[R48] in one sentence, with what helps', () => {
-    expect(sentence({}, [])).toBe('No agent is connected, so nothing can run prepare.')
+    expect(sentence({}, [])).toBe(`No agent is connected, so nothing can run prepare. ${OWN}`)
     expect(sentence({}, EVERYTHING.slice(0, 1))).toBe(
-      'No running engine can do transcribe as asked (prepare: does not serve transcribe (it serves prepare)). ' +
+      'No running engine serves transcribe (there are prepare). ' +
         'What helps: dalston agent --server URL --token TOKEN',
     )
     expect(sentence({ language: 'hr', enginePreference: EngineId.parse('whisper') })).toBe(
-      'No running engine can do transcribe as asked (ctc: the job asks for engine whisper).',
+      `No running engine can do transcribe as asked (ctc: the job asks for engine whisper). ${OWN}`,
     )
   })
 })

@@ -35,13 +35,20 @@ export function reconsiderAll(turn: Turn, pongs: Pongs): void {
 export function sentenceOf({ requirements, runningEngines, catalogAlternatives }: NoCapableEngine): string {
   const { stage } = requirements
   const [first] = catalogAlternatives
-  const help = first === undefined ? '' : ` What helps: ${first.command}`
+  const own = 'No engine of the catalog does; add one of your own: dalston agent --engines FILE'
+  const help = ` ${first === undefined ? own : `What helps: ${first.command}`}`
   if (runningEngines.length === 0) {
     return `No agent is connected, so nothing can run ${stage}.${help}`
   }
   const serving = runningEngines.filter(({ reason }) => !reason.startsWith('does not serve'))
-  const named = (serving.length === 0 ? runningEngines : serving).slice(0, 10)
-  const reasons = named.map(({ engine_id, reason }) => `${engine_id}: ${reason}`).join('; ')
+  if (serving.length === 0) {
+    const engines = [...new Set(runningEngines.map(({ engine_id }) => engine_id))].slice(0, 10).join(', ')
+    return `No running engine serves ${stage} (there are ${engines}).${help}`
+  }
+  const reasons = serving
+    .slice(0, 10)
+    .map(({ engine_id, reason }) => `${engine_id}: ${reason}`)
+    .join('; ')
   return `No running engine can do ${stage} as asked (${reasons}).${help}`
 }
 
