@@ -87,7 +87,7 @@ class Agent implements RunningAgent {
     this.#cacheSweep = setInterval(() => this.#attempt(this.#cache.sweep(nowMs())), CACHE_SWEEP_MS).unref()
     const host = { abortGraceMs: config.timing.abortGraceMs, log }
     this.#hosts = new EngineHosts(engines, host, () =>
-      this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced() }),
+      this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced(), modelsFreeBytes: null }),
     )
     this.#tasks = new RunningTasks(this.#tools(), log, (event) => this.#loop.dispatch(event))
     const identity = {
@@ -95,9 +95,13 @@ class Agent implements RunningAgent {
       platform: this.#device.platform,
       slots: config.slots,
       memoryMib: config.memoryMib,
+      labels: [],
       drainLimitMs: config.drainTimeoutMs,
     }
-    const session = newSession({ identity, engines: this.#announced(), unanswered }, nowMs())
+    const session = newSession(
+      { identity, engines: this.#announced(), modelsFreeBytes: null, unanswered },
+      nowMs(),
+    )
     this.#loop = new SessionLoop(session, (effect) => this.#perform(effect))
     log('agent.started', { name: config.name, server: config.server, version: packageJson.version })
     this.#identity = new Identity({
@@ -189,6 +193,8 @@ class Agent implements RunningAgent {
         break
       case 'forgetResult':
         this.#attempt(this.#forget(effect.result, effect.keepOutputs))
+        break
+      case 'performOrder':
         break
       case 'leave':
         this.#attempt(this.#end({ exitCode: 0, sentence: null }))

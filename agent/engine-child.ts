@@ -68,6 +68,7 @@ function runEngine(
   if (!isEngineStage(order.stage)) throw new Error(`expected a stage of an engine, got ${order.stage}`)
   return one.run(engineTask(order.stage, order), model, {
     signal,
+    batchScale: order.batchScale,
     report: (progress, partial) => tell({ type: 'report', progress, partial: partial ?? null }),
   })
 }

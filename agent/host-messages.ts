@@ -13,12 +13,15 @@ export const RunOrder = z.strictObject({
       runtimeModelId: z.string(),
       folder: z.string(),
       threads: z.int().min(1),
+      device: z.enum(['cpu', 'cuda', 'webgpu']),
     })
     .nullable(),
   /** By artifact name. */
   files: z.record(z.string(), z.strictObject({ path: z.string(), sizeBytes: z.int().min(0) })),
   outputFolder: z.string(),
   parameters: TaskParameters,
+  /** Halved after each time that the task ran out of memory. */
+  batchScale: z.number().positive().max(1),
 })
 export type RunOrder = z.infer<typeof RunOrder>
 

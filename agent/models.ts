@@ -37,7 +37,8 @@ export class Models {
     for (const path of await catalogFiles(join(rootFolder, 'models'))) {
       try {
         const catalog = CatalogModel.parse(parse(await readFile(path, 'utf8')))
-        found.push({ catalog, folder: within(rootFolder, catalog.source.path) })
+        if (catalog.source.kind === 'bundled')
+          found.push({ catalog, folder: within(rootFolder, catalog.source.path) })
       } catch (error) {
         log('model.unreadable', { path, message: sentenceOf(error) })
       }
@@ -64,10 +65,13 @@ export class Models {
         runtime_model_id: catalog.runtime_model_id,
         languages: catalog.languages,
         word_timestamps: catalog.capabilities.word_timestamps,
-        // No model of the catalog does: its capabilities have no such field.
-        diarization: false,
+        diarization: catalog.capabilities.diarization,
+        translation: catalog.capabilities.translation,
         memory_mib: catalog.hardware.min_ram_mb,
+        size_bytes: catalog.files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0),
         embedded: catalog.embedded,
+        preferred: catalog.preferred,
+        pinned: false,
         loaded: loaded.has(catalog.id),
       }))
   }

@@ -73,6 +73,7 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
     files,
     outputFolder: folder.outputs,
     parameters: granted.parameters,
+    batchScale: 1,
   }
   const answer = await tools.hosts.idle(offer.engine_id, offer.model_id).run(run, signal, order.onReport)
   if (!answer.ok) throw new EngineError(answer.error)
@@ -115,7 +116,13 @@ async function modelFor(offer: TaskOffer, tools: TaskTools): Promise<RunOrder['m
   const resolved = await tools.models.resolve(offer.model_id)
   if (!resolved.ok) throw new EngineError(resolved.error)
   const { catalog, folder } = resolved.model
-  return { id: catalog.id, runtimeModelId: catalog.runtime_model_id, folder, threads: tools.threads }
+  return {
+    id: catalog.id,
+    runtimeModelId: catalog.runtime_model_id,
+    folder,
+    threads: tools.threads,
+    device: 'cpu',
+  }
 }
 
 async function uploadOutputs(

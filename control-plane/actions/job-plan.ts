@@ -1,4 +1,4 @@
-import type { JobParameters } from '#core/parameters.ts'
+import { type JobParameters, PLAIN_SPEECH, type Speech } from '#core/parameters.ts'
 import type { Kept, Pipeline } from '#core/pipeline.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { ModelId, type Pool } from '#protocol/ids.ts'
@@ -19,6 +19,7 @@ export function parametersOf(fields: CreateJobFields, settings: Settings): JobPa
     enginePreference: preferenceOf(fields.engine_preference ?? settings.engine_preference),
     language: fields.language === 'auto' ? null : fields.language,
     granularity: fields.timestamps_granularity,
+    speech: speechOf(fields),
     speakerDetection: fields.speaker_detection,
     speakers: speakersOf(fields),
     enrichment: ENRICHMENTS.filter((stage) => fields[stage]),
@@ -30,6 +31,24 @@ export function parametersOf(fields: CreateJobFields, settings: Settings): JobPa
     required: overridesOf(fields.pipeline),
     priority: fields.priority,
     unavailable: { behavior, waitMs: Math.round(waitSeconds * 1000) },
+  }
+}
+
+function speechOf({ task, prompt, vocabulary, temperature }: CreateJobFields): Speech {
+  return { task, prompt: prompt ?? null, vocabulary: vocabulary ?? [], temperature: temperature ?? null }
+}
+
+function speechAfter(
+  base: Speech,
+  fields: CreateJobFields,
+  has: (...names: (keyof CreateJobFields)[]) => boolean,
+): Speech {
+  const asked = speechOf(fields)
+  return {
+    task: has('task') ? asked.task : base.task,
+    prompt: has('prompt') ? asked.prompt : base.prompt,
+    vocabulary: has('vocabulary') ? asked.vocabulary : base.vocabulary,
+    temperature: has('temperature') ? asked.temperature : base.temperature,
   }
 }
 
@@ -82,6 +101,7 @@ export function overridden(
     enginePreference: pick('enginePreference', 'engine_preference'),
     language: pick('language', 'language'),
     granularity: pick('granularity', 'timestamps_granularity'),
+    speech: speechAfter(base.speech ?? PLAIN_SPEECH, fields, has),
     speakerDetection: pick('speakerDetection', 'speaker_detection'),
     speakers: pick('speakers', 'num_speakers', 'min_speakers', 'max_speakers'),
     enrichment: ENRICHMENTS.filter((stage) => (has(stage) ? fields[stage] : base.enrichment.includes(stage))),

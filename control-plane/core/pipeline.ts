@@ -169,6 +169,7 @@ function requirementsOf(stage: Stage, parameters: JobParameters): Requirements {
     language: READS_LANGUAGE.has(stage) ? parameters.language : null,
     word_timestamps: false,
     diarization: false,
+    translation: stage === 'transcribe' && parameters.speech?.task === 'translate',
     split_channels: stage === 'prepare' && parameters.speakerDetection === 'per_channel',
     streaming: false,
   }

@@ -11,7 +11,7 @@ import { type Bench, median, type Report } from './bench.ts'
 
 /** The ctc engine with the embedded model on one thread: speed on a minute of speech, and what loading costs. */
 const MODEL = fileURLToPath(new URL('../../models/embedded/', import.meta.url))
-const FILES = { runtimeModelId: 'embedded-en', folder: MODEL, threads: 1 }
+const FILES = { runtimeModelId: 'embedded-en', folder: MODEL, threads: 1, device: 'cpu' } as const
 const ROUNDS = 5
 
 export const bench: Bench = {

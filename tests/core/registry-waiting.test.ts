@@ -54,7 +54,7 @@ describe('a job on the list', () => {
     expect(orders(run, 1)).toEqual([])
     run.hello(2, { engines: [] })
     expect(orders(run, 1, 2)).toEqual([])
-    run.says(2, { type: 'agent.status', slots: 1, engines: [CTC] })
+    run.says(2, { type: 'agent.status', slots: 1, models_free_bytes: null, engines: [CTC] })
     expect(orders(run, 1, 2)).toEqual(SELECTED)
   })
 
@@ -90,7 +90,12 @@ describe('a job on the list', () => {
       needsModel: true,
       models: [aModel('croatian', { languages: ['hr'] })],
     })
-    run.says(1, { type: 'agent.status', slots: 1, engines: [...EVERYTHING.slice(0, 1), croatian] })
+    run.says(1, {
+      type: 'agent.status',
+      slots: 1,
+      models_free_bytes: null,
+      engines: [...EVERYTHING.slice(0, 1), croatian],
+    })
     expect(orders(run, 1)).toEqual([`selected:${jobId(2)}`])
   })
 
@@ -101,7 +106,7 @@ describe('a job on the list', () => {
       orders(run, 1)
       run.tell({ type: 'effect.answered', id: SELECTED[0] ?? '', answer })
       expect(run.records.read().filter(({ kind }) => kind === 'waiting' || kind === 'outbox')).toEqual([])
-      run.says(1, { type: 'agent.status', slots: 1, engines: aHello().engines })
+      run.says(1, { type: 'agent.status', slots: 1, models_free_bytes: null, engines: aHello().engines })
       expect(orders(run, 1)).toEqual([])
     }
   })

@@ -17,7 +17,7 @@ function modelWith(files: Readonly<Record<string, string>>, without: string[] = 
   count += 1
   const path = writeToneModel(folder.join(`model-${count}`), files)
   for (const name of without) rmSync(`${path}/${name}`)
-  return loadModel({ runtimeModelId: 'tones', folder: path, threads: 1 })
+  return loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' })
 }
 
 function config(change: object): Readonly<Record<string, string>> {
@@ -68,7 +68,7 @@ describe('model folder', () => {
   it('[C11] weights that are no ONNX, or have another interface', async () => {
     count += 1
     const path = writeToneModel(folder.join(`model-${count}`))
-    const load = () => taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1 }))
+    const load = () => taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' }))
     writeFileSync(`${path}/model.onnx`, 'no model')
     expect((await load()).message).toMatch(/model\.onnx: cannot be opened/)
     const value = (name: string) => ({ name, shape: ['n'] })
@@ -114,7 +114,7 @@ describe('engine list', () => {
     const program = `
       const { ENGINES } = await import('#engines/list.ts')
       const engine = await ENGINES.find((entry) => entry.manifest.id === 'ctc').load()
-      await engine.dispose(await engine.load({ runtimeModelId: 'tones', folder: process.argv[1], threads: 1 }))`
+      await engine.dispose(await engine.load({ runtimeModelId: 'tones', folder: process.argv[1], threads: 1, device: 'cpu' }))`
     const root = fileURLToPath(new URL('../../', import.meta.url))
     const env = { PATH: process.env.PATH, HOME: home }
     execFileSync(process.execPath, ['--input-type=module', '-e', program, path], { cwd: root, env })

@@ -23,6 +23,10 @@ export const PARAMETERS: TaskParameters = {
   file_name: null,
   language: null,
   granularity: 'word',
+  task: 'transcribe',
+  prompt: null,
+  vocabulary: [],
+  temperature: null,
   audio_seconds: null,
   channel: null,
   split_channels: false,
@@ -35,7 +39,10 @@ export function recordingContext(signal: AbortSignal = new AbortController().sig
   reports: Reported[]
 } {
   const reports: Reported[] = []
-  return { context: { signal, report: (progress, partial) => reports.push({ progress, partial }) }, reports }
+  return {
+    context: { signal, batchScale: 1, report: (progress, partial) => reports.push({ progress, partial }) },
+    reports,
+  }
 }
 
 export interface Prepared extends Run<PrepareSummary> {

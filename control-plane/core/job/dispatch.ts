@@ -2,6 +2,7 @@ import type { TaskId } from '#protocol/ids.ts'
 import type { Artifact, TaskParameters } from '#protocol/task.ts'
 import { type Dispatch, outputPrefix } from '../dispatch.ts'
 import { guessedSeconds } from '../eta.ts'
+import { PLAIN_SPEECH } from '../parameters.ts'
 import type { CoreSettings } from '../settings.ts'
 import { inputsOf } from './inputs.ts'
 import { mergeOrder } from './merge-order.ts'
@@ -76,6 +77,7 @@ function parametersOf(job: JobState, { plan }: TaskState): TaskParameters {
     file_name: fileName,
     language: parameters.language,
     granularity: parameters.granularity,
+    ...(parameters.speech ?? PLAIN_SPEECH),
     audio_seconds: audioSeconds(job),
     channel: plan.channel,
     split_channels: plan.requirements.split_channels,

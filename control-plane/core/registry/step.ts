@@ -129,6 +129,8 @@ function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.mess
     case 'task.result':
       tasks.forwardResult(turn, agentId, message)
       return false
+    case 'model.progress':
+      return false
   }
 }
 

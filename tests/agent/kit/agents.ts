@@ -116,6 +116,10 @@ export function aGranted(
       file_name: script.script ?? 'ok',
       language: null,
       granularity: 'word',
+      task: 'transcribe',
+      prompt: null,
+      vocabulary: [],
+      temperature: null,
       audio_seconds: null,
       channel: null,
       split_channels: false,
@@ -123,6 +127,7 @@ export function aGranted(
       redaction: null,
       ...script.parameters,
     },
+    prefetch: null,
     run_limit_ms: script.runLimitMs ?? 60_000,
   }
 }
