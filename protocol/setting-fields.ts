@@ -84,6 +84,12 @@ export const SettingFields = z.strictObject({
     86_400,
     'A waiting task rises by one priority class after each such time.',
   ),
+  model_queue_limit: count(
+    16,
+    1,
+    1000,
+    'How many orders about models may wait on one agent; more are refused.',
+  ),
   otlp_endpoint: z
     .url({ protocol: /^https?$/ })
     .max(2000)
@@ -126,6 +132,11 @@ function atLeast(larger: SettingName, times: number, smaller: SettingName, why: 
 
 function seconds(fallback: number, least: number, most: number, sentence: string) {
   return number(fallback, least, most, 'seconds', sentence)
+}
+
+function count(fallback: number, least: number, most: number, sentence: string) {
+  const fact = { range: `a whole number from ${least} to ${most}`, sentence, isNumber: true }
+  return z.int().min(least).max(most).default(fallback).register(settingFacts, fact)
 }
 
 function number(fallback: number, least: number, most: number, unit: string, sentence: string) {

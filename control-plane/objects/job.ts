@@ -32,7 +32,7 @@ import { Loop } from './loop.ts'
 import { postTrace } from './post-trace.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
-import { frame, Subscribers } from './subscribers.ts'
+import { EVENT_STREAM, frame, Subscribers } from './subscribers.ts'
 
 /** The index row of the log's first fact. Later ones may be under way by then, when an agent was fast. */
 const CREATED_ROW = 'index:1'
@@ -140,13 +140,7 @@ export class Job extends DurableObject<Bindings> {
     if (!isTerminal(job.status)) frames.push(...liveEvents(job, live).map((event) => frame(null, event)))
     const stream = this.#subscribers.subscribe(frames, request.signal)
     if (isTerminal(job.status)) this.#subscribers.closeAll()
-    return new Response(stream, {
-      headers: {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-store, no-transform',
-        'x-accel-buffering': 'no',
-      },
-    })
+    return new Response(stream, { headers: EVENT_STREAM })
   }
 
   override alarm(): void {

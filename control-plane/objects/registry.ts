@@ -7,6 +7,8 @@ import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
 import { type Gauges, gaugesOf } from '#core/registry/gauges.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
+import { operationView } from '#core/registry/operation-view.ts'
+import { type NewOperation, type OperationBegun, orderable } from '#core/registry/operations.ts'
 import { selectFor } from '#core/registry/presence.ts'
 import type { WaitingJob } from '#core/registry/state.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
@@ -17,8 +19,9 @@ import { sentenceOf } from '#core/registry/waiting.ts'
 import { coreSettings } from '#core/settings.ts'
 import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
-import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
+import { AgentId, type JobId, OperationId, type Pool, type TaskId, type TenantId } from '#protocol/ids.ts'
 import type { JobStatus } from '#protocol/job.ts'
+import type { ModelOperationView, OrderTarget } from '#protocol/model-order.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
@@ -26,6 +29,7 @@ import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame } from './agent-socket.ts'
 import { AgentSockets } from './agent-sockets.ts'
 import { Loop } from './loop.ts'
+import { OperationStreams } from './operation-streams.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
 import { TokenSigner } from './token-signer.ts'
@@ -42,6 +46,7 @@ export class Registry extends DurableObject<Bindings> {
   readonly #context: RegistryContext
   readonly #signer: TokenSigner
   readonly #sockets: AgentSockets
+  readonly #streams = new OperationStreams((id) => operationView(this.#loop.state, id))
   // Set in the constructor's blockConcurrencyWhile, before any call is let in.
   #loop!: Loop<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
@@ -115,6 +120,24 @@ export class Registry extends DurableObject<Bindings> {
     this.#sockets.closeAgent(agentId, CLOSE_CODES.badToken, 'the credential was revoked')
   }
 
+  /** Orders to the target's agents, of those that the caller may name; or why none was given. */
+  async beginOperation(
+    operation: NewOperation,
+    target: OrderTarget,
+    own: readonly AgentId[],
+  ): Promise<OperationBegun> {
+    const { state } = this.#loop
+    const asked = orderable(state, target, own, this.#context.settings.modelQueueLimit)
+    if (asked.ok) this.#loop.handle({ type: 'operation.begin', operation, agentIds: asked.agentIds })
+    return asked.ok ? { ok: true, operation: operationView(state, operation.id) } : asked
+  }
+
+  /** Null: there is none, or it is another tenant's. */
+  async operation(id: OperationId, tenantId: TenantId): Promise<ModelOperationView | null> {
+    const { state } = this.#loop
+    return state.operations.get(id)?.tenantId === tenantId ? operationView(state, id) : null
+  }
+
   async engines(): Promise<EngineView[]> {
     return engineViews(this.#loop.state, this.#looking())
   }
@@ -132,8 +155,10 @@ export class Registry extends DurableObject<Bindings> {
     this.#loop.handle({ type: 'job.ended', status, durationMs })
   }
 
-  /** An agent's socket; the Worker has checked its credential and says who it is. */
+  /** An agent's socket, or who watches an operation; the Worker has checked who they are and says so. */
   override async fetch(request: Request): Promise<Response> {
+    const watched = request.headers.get('x-dalston-operation-id')
+    if (watched !== null) return this.#streams.answer(OperationId.parse(watched), request)
     const agentId = AgentId.parse(request.headers.get('x-dalston-agent-id'))
     const name = decodeURIComponent(request.headers.get('x-dalston-agent-name') ?? agentId)
     const greeted = this.#loop.state.agents.get(agentId)?.session?.id ?? null
@@ -210,6 +235,9 @@ export class Registry extends DurableObject<Bindings> {
     switch (effect.type) {
       case 'send':
         this.#send(effect.agentId, effect.message)
+        return null
+      case 'operation.changed':
+        this.#streams.changed(effect.operationId)
         return null
       case 'close':
         this.#sockets.close(effect.sessionId, effect.code, effect.reason)

@@ -5,6 +5,7 @@ import type { TaskMetrics } from '#protocol/task.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { JobReply } from '../job/input.ts'
 import type { TaskEnd } from './metrics.ts'
+import type { NewOperation } from './operations.ts'
 import type { Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 
@@ -33,6 +34,12 @@ export type RegistryInput =
   | { readonly type: 'dismiss'; readonly agentId: AgentId; readonly reason: string }
   /** Its credential is no longer valid. */
   | { readonly type: 'revoke'; readonly agentId: AgentId }
+  /** An operator asks something of models, on these agents. */
+  | {
+      readonly type: 'operation.begin'
+      readonly operation: NewOperation
+      readonly agentIds: readonly AgentId[]
+    }
   /** For the metrics: told once, and not again when it is lost. */
   | { readonly type: 'job.ended'; readonly status: JobStatus; readonly durationMs: number }
   | { readonly type: 'inquire'; readonly taskId: TaskId; readonly fence: number }

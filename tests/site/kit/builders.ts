@@ -207,6 +207,7 @@ export function aModel(given: Partial<ModelView> = {}): ModelView {
     embedded: true,
     verified: true,
     available_on: [AGENT_ID],
+    pinned_on: [],
     loaded_on: [AGENT_ID],
     ...given,
   }
