@@ -130,7 +130,7 @@ function modelsOf(fields: CreateJobFields): Partial<Record<Stage, ModelId>> {
     const name = ModelId.safeParse(fields[field])
     if (!name.success)
       throw new ProblemError('model_not_found', `There is no model "${fields[field]}" (${field}).`)
-    models[stage] = name.data
+    models[stage] = catalog.models.find(({ aliases }) => aliases.includes(name.data))?.id ?? name.data
   }
   return models
 }

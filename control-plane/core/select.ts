@@ -80,7 +80,8 @@ export function select(
     }
   }
   if (best !== null) return { ok: true, choice: best }
-  const catalogAlternatives = alternatives(requirements, catalog)
+  const engines = new Set<string>(reasons.map(({ engine_id }) => engine_id))
+  const catalogAlternatives = alternatives(requirements, catalog, engines)
   return { ok: false, error: { requirements, runningEngines: reasons, catalogAlternatives } }
 }
 
