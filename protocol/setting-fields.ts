@@ -90,6 +90,17 @@ export const SettingFields = z.strictObject({
     1000,
     'How many orders about models may wait on one agent; more are refused.',
   ),
+  models_auto_pull: z.enum(['off', 'on']).default('off').register(settingFacts, {
+    range: 'off or on',
+    sentence: 'Whether a job whose model no agent has on disk has it pulled and waits, or is refused.',
+    isNumber: false,
+  }),
+  models_auto_pull_seconds: seconds(
+    3600,
+    0.1,
+    86_400,
+    'A job that has its model pulled waits for so long at least.',
+  ),
   otlp_endpoint: z
     .url({ protocol: /^https?$/ })
     .max(2000)

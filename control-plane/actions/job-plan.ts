@@ -6,7 +6,7 @@ import type { Settings } from '#protocol/settings.ts'
 import { ALWAYS_REQUIRED, STAGES, type Stage } from '#protocol/stage.ts'
 import type { CreateJobFields } from '#protocol/submit.ts'
 import { catalog } from '../catalog.ts'
-import type { Bindings } from '../env.ts'
+import { type Bindings, settingsOf } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 
 /** What a job will do: its parameters from the form and the settings, and the engines that were found for it. */
@@ -52,15 +52,18 @@ function speechAfter(
   }
 }
 
-/** The engines of every stage; null: the job may wait for them. Refuses what cannot run now and may not wait. */
+/**
+ * The engines of every stage; null: the job may wait for them, for as long as its parameters say then. Refuses what cannot run now and may not wait.
+ */
 export async function choose(
   env: Bindings,
   parameters: JobParameters,
   pool: Pool,
   kept: Kept | null = null,
-): Promise<Pipeline | null> {
+): Promise<{ readonly pipeline: Pipeline | null; readonly parameters: JobParameters }> {
   const choice = await env.REGISTRY.getByName(`pool:${pool}`).select(parameters, kept)
-  if (choice.ok) return choice.pipeline
+  if (choice.ok) return { pipeline: choice.pipeline, parameters }
+  if (choice.isPullable && kept === null) return { pipeline: null, parameters: patient(parameters, env) }
   const { requirements, runningEngines, catalogAlternatives } = choice.error
   const { stage, model_id } = requirements
   const isKnown = model_id === null || catalog.models.some((model) => model.id === model_id)
@@ -69,13 +72,20 @@ export async function choose(
     const detail = `There is no model "${model_id}": neither in the catalog (${known}) nor on any agent. Name one of them, or auto.`
     throw new ProblemError('model_not_found', detail)
   }
-  if (parameters.unavailable.behavior === 'wait' && kept === null) return null
+  if (parameters.unavailable.behavior === 'wait' && kept === null) return { pipeline: null, parameters }
   throw new ProblemError('no_capable_engine', sentenceOf(choice.error), {
     stage,
     requirements,
     running_engines: [...runningEngines],
     catalog_alternatives: [...catalogAlternatives],
   })
+}
+
+/** A download takes longer than most are willing to wait for an engine. */
+function patient(parameters: JobParameters, env: Bindings): JobParameters {
+  const leastMs = settingsOf(env).models_auto_pull_seconds * 1000
+  const waitMs = Math.max(parameters.unavailable.waitMs, leastMs)
+  return { ...parameters, unavailable: { behavior: 'wait', waitMs } }
 }
 
 /** An earlier job's parameters with what a rerun wants otherwise. */

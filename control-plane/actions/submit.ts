@@ -46,9 +46,9 @@ export class Submission {
   async finish(fields: CreateJobFields): Promise<CreatedJob> {
     const { upload, fileName, known } = await this.#takeAudio(fields)
     if (known !== null) return createdJob(known)
-    const parameters = parametersOf(fields, settingsOf(this.#env))
+    const asked = parametersOf(fields, settingsOf(this.#env))
     const pool = fields.pool ?? this.#caller.pool
-    const pipeline = await choose(this.#env, parameters, pool)
+    const { pipeline, parameters } = await choose(this.#env, asked, pool)
     const spec: JobSpec = {
       jobId: this.#jobId,
       tenantId: this.#caller.tenantId,

@@ -24,6 +24,8 @@ export interface CoreSettings {
   readonly agingMs: number
   /** Orders about models that may wait on one agent. */
   readonly modelQueueLimit: number
+  /** Whether a job may have the model pulled that it lacks. */
+  readonly modelsAutoPull: boolean
   /** Where traces go; null: nowhere. */
   readonly otlpEndpoint: string | null
 }
@@ -49,6 +51,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     jobLimitMs: ms(settings.job_limit_seconds),
     agingMs: ms(settings.aging_seconds),
     modelQueueLimit: settings.model_queue_limit,
+    modelsAutoPull: settings.models_auto_pull === 'on',
     otlpEndpoint: settings.otlp_endpoint,
   }
 }

@@ -197,8 +197,8 @@ export class Job extends DurableObject<Bindings> {
         await this.#registry(effect.pool).cancel(effect.taskId, effect.fence)
         break
       case 'registry.wait': {
-        const { jobId, parameters } = effect
-        const { why } = await this.#registry(effect.pool).wait({ jobId, parameters })
+        const { jobId, tenantId, parameters } = effect
+        const { why } = await this.#registry(effect.pool).wait({ jobId, tenantId, parameters })
         this.#loop.handle({ type: 'unselected', why })
         break
       }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { choosePipeline } from '#core/pipeline.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
-import { EngineId } from '#protocol/ids.ts'
+import { EngineId, OperationId, TenantId } from '#protocol/ids.ts'
 import { aHello, aModel, anEngine, EVERYTHING, jobId, parametersOf } from './kit/builders.ts'
 import { RegistryRun } from './kit/registry-run.ts'
 
@@ -9,12 +9,14 @@ import { RegistryRun } from './kit/registry-run.ts'
 const [PREPARE, CTC] = EVERYTHING
 const job = (number = 1, parts: Parameters<typeof parametersOf>[0] = {}) => ({
   jobId: jobId(number),
+  tenantId: TenantId.parse('default'),
   parameters: parametersOf(parts),
 })
+const OPERATION = OperationId.parse(`op_${'0'.repeat(26)}`)
 const SELECTED = [`selected:${jobId()}`]
 
 function wait(run: RegistryRun, number = 1, parts: Parameters<typeof parametersOf>[0] = {}): void {
-  run.tell({ type: 'wait', job: job(number, parts), pongs: run.pongs })
+  run.tell({ type: 'wait', job: job(number, parts), pongs: run.pongs, operationId: OPERATION })
 }
 
 function waiting(): RegistryRun {

@@ -22,6 +22,8 @@ export type TrackedEffect =
       readonly counted: boolean
       readonly error: TaskError
     }
+  /** What it waits for will not come. */
+  | { readonly type: 'job.unavailable'; readonly jobId: JobId; readonly error: TaskError }
   | { readonly type: 'job.selected'; readonly jobId: JobId; readonly pipeline: Pipeline }
 
 export type RegistryEffect =
@@ -39,6 +41,8 @@ export type RegistryEffect =
       readonly leases: readonly SignedLease[]
       readonly lost: readonly { readonly task_id: TaskId; readonly fence: number }[]
     }
+  /** How far is what a job waits for. */
+  | { readonly type: 'job.waits'; readonly jobId: JobId; readonly why: string }
   /** Who looks at the operation is told. */
   | { readonly type: 'operation.changed'; readonly operationId: OperationId }
   | { readonly type: 'close'; readonly sessionId: string; readonly code: number; readonly reason: string }

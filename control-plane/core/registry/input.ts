@@ -1,5 +1,5 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
-import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, JobId, OperationId, TaskId } from '#protocol/ids.ts'
 import type { JobStatus } from '#protocol/job.ts'
 import type { TaskMetrics } from '#protocol/task.ts'
 import type { Dispatch } from '../dispatch.ts'
@@ -25,8 +25,13 @@ export type RegistryInput =
   | { readonly type: 'agent.disconnected'; readonly agentId: AgentId; readonly sessionId: string }
   | { readonly type: 'enqueue'; readonly dispatch: Dispatch }
   | { readonly type: 'cancel'; readonly taskId: TaskId; readonly fence: number; readonly reason: string }
-  /** A job without engines: it is told when they are there. */
-  | { readonly type: 'wait'; readonly job: WaitingJob; readonly pongs: Pongs }
+  /** A job without engines: it is told when they are there. `operationId` is for the pull that it may need. */
+  | {
+      readonly type: 'wait'
+      readonly job: WaitingJob
+      readonly pongs: Pongs
+      readonly operationId: OperationId
+    }
   | { readonly type: 'unwait'; readonly jobId: JobId }
   /** The operator takes an agent out of service (`reason`), or puts it back (null). */
   | { readonly type: 'cordon'; readonly agentId: AgentId; readonly reason: string | null }

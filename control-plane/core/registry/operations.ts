@@ -9,6 +9,7 @@ import type {
   OrderTarget,
 } from '#protocol/model-order.ts'
 import type { TaskError } from '#protocol/task.ts'
+import { tellWaiting } from './auto-pull.ts'
 import type { RegistryState } from './state.ts'
 import type { Turn } from './turn.ts'
 
@@ -126,6 +127,7 @@ function settle(turn: Turn, operation: Operation, agentId: AgentId, progress: Or
   const next: Operation = { ...operation, orders: { ...operation.orders, [agentId]: progress } }
   if (isFinal(progress)) turn.saveOperation(next)
   else turn.touchOperation(next)
+  tellWaiting(turn, operation, next)
 }
 
 function orderOf({ id, action, modelId, entry, keepAliveSeconds }: Operation): ModelOrder {

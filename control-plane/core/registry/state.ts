@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { AgentHello } from '#protocol/agent-messages.ts'
-import type { AgentId, EngineId, JobId, ModelId, OperationId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, EngineId, JobId, ModelId, OperationId, TaskId, TenantId } from '#protocol/ids.ts'
 import type { Requirements } from '#protocol/task.ts'
 import type { Dispatch, Runner } from '../dispatch.ts'
 import { Outgoing } from '../outgoing.ts'
@@ -120,7 +120,10 @@ export interface Holder {
 
 export interface WaitingJob {
   readonly jobId: JobId
+  readonly tenantId: TenantId
   readonly parameters: JobParameters
+  /** The model that is being pulled for it. */
+  readonly pulls?: ModelId
 }
 
 export interface Grant {

@@ -56,7 +56,7 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
       agents.disconnected(turn, input)
       break
     case 'wait':
-      wait(turn, input.job, input.pongs)
+      wait(turn, input.job, input.pongs, input.operationId)
       return OK
     case 'job.ended':
       countJob(turn, input.status, input.durationMs)
@@ -67,6 +67,7 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
     case 'unwait':
       turn.unwait(input.jobId)
       turn.answered(`selected:${input.jobId}`)
+      turn.answered(`unavailable:${input.jobId}`)
       return OK
     case 'cordon':
       agents.cordon(turn, input.agentId, input.reason)
