@@ -54,7 +54,7 @@ export type ModelSource = z.infer<typeof ModelSource>
 
 /** A figure that somebody else published; never one of ours. */
 const PublishedFigure = z.strictObject({
-  metric: z.enum(['word_error_rate_percent', 'real_time_factor', 'diarization_error_rate_percent']),
+  metric: z.enum(['word_error_rate_percent', 'times_real_time', 'diarization_error_rate_percent']),
   value: z.number().min(0),
   /** On what: the data set, and for speed the machine. */
   conditions: z.string().min(1).max(300),
