@@ -87,7 +87,7 @@ const ARROWS: Readonly<Record<string, Rule>> = {
   'engines/onnx': { may: ['engines/engine.ts', 'protocol', 'onnxruntime-node', 'node:*'] },
   /** Reads descriptions that an owner writes. */
   'engines/process': { may: ['engines/engine.ts', 'protocol', 'yaml', 'zod', 'node:*'] },
-  'engines/text': { may: ['protocol', 'zod', 'node:*'] },
+  'engines/text': { may: ['protocol', '@huggingface/tokenizers', 'zod', 'node:*'] },
   engines: {
     may: [
       '@huggingface/tokenizers',
@@ -116,7 +116,7 @@ const ARROWS: Readonly<Record<string, Rule>> = {
   },
   client: { may: ['protocol', 'eventsource-parser', 'zod'] },
   host: { may: ['protocol', 'miniflare', 'yaml', 'zod', 'node:*'] },
-  cli: { may: ['client', 'protocol', 'host', 'package.json', 'zod', 'node:*'] },
+  cli: { may: ['client', 'protocol', 'host', 'package.json', 'zod', 'node:*', 'yaml'] },
   'site/fragments': { may: ['protocol'] },
 }
 

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadModel } from '#engines/ctc/model-folder.ts'
 import { ENGINES } from '#engines/list.ts'
+import { graphBuilder } from '#engines/onnx/graph-builder.ts'
+import { encodeModel } from '#engines/onnx/write-model.ts'
 import { taskErrorOf } from '#tests/kit/engine-runs.ts'
-import { onnxModel } from '#tests/kit/onnx-writer.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { TONE_CONFIG, writeToneModel } from '#tests/kit/tone-speech.ts'
 
@@ -68,18 +69,13 @@ describe('model folder', () => {
   it('[C11] weights that are no ONNX, or have another interface', async () => {
     count += 1
     const path = writeToneModel(folder.join(`model-${count}`))
-    const load = () => taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' }))
+    const load = () =>
+      taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' }))
     writeFileSync(`${path}/model.onnx`, 'no model')
     expect((await load()).message).toMatch(/model\.onnx: cannot be opened/)
-    const value = (name: string) => ({ name, shape: ['n'] })
-    const nodes = [{ operator: 'Identity', inputs: ['x'], outputs: ['y'] }]
-    const other = onnxModel({
-      name: 'other',
-      inputs: [value('x')],
-      outputs: [value('y')],
-      weights: [],
-      nodes,
-    })
+    const graph = graphBuilder('other')
+    graph.output('y', graph.input('x', 'float32', ['n']), 'float32', ['n'])
+    const other = encodeModel(graph.model())
     writeFileSync(`${path}/model.onnx`, other)
     expect((await load()).message).toMatch(/expected the one input audio, it has x/)
   })
@@ -103,7 +99,7 @@ describe('engine list', () => {
       cwd: root,
       encoding: 'utf8',
     })
-    expect(JSON.parse(out)).toEqual({ ids: ['prepare', 'ctc'], native: [] })
+    expect(JSON.parse(out)).toEqual({ ids: ENGINES.map((engine) => engine.manifest.id), native: [] })
     for (const entry of ENGINES) expect((await entry.load()).manifest).toBe(entry.manifest)
   })
 
