@@ -243,7 +243,7 @@ function writtenTable(plan: TonePlan, tokens: readonly string[]): Float32Array {
   const table = new Float32Array(WIDTH * vocabulary.size)
   for (const [tone, token] of tokens.entries()) table[tone * vocabulary.size + vocabulary.id(token)] = 30
   // Hardly more likely than anything else: chance finds other words, the greedy one never does.
-  table[plan.stutter * vocabulary.size + vocabulary.id('Ġa')] = 7
+  table[plan.stutter * vocabulary.size + vocabulary.id('Ġa')] = 5.6
   table[plan.mumble * vocabulary.size + vocabulary.id('Ġm')] = 3
   return table
 }
