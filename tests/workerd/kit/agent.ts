@@ -4,7 +4,7 @@ import { AgentMessage, CLOSE_CODES, PROTOCOL_VERSION, ServerMessage } from '#pro
 import { CreatedJoinToken, Joined } from '#protocol/api.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
 import type { JobId } from '#protocol/ids.ts'
-import type { AgentLabel } from '#protocol/model-order.ts'
+import { AgentLabel } from '#protocol/model-order.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import { Inbox } from '#tests/agent/kit/inbox.ts'
@@ -23,7 +23,7 @@ export interface AgentOptions {
   readonly engines?: readonly AnnouncedEngine[]
   readonly slots?: number
   readonly memoryMib?: number
-  readonly labels?: readonly AgentLabel[]
+  readonly labels?: readonly string[]
   readonly joined?: Joined
   readonly running?: readonly Grant[]
   /** False: the test says hello itself. */
@@ -83,7 +83,7 @@ export class ScriptedAgent {
       slots,
       memory_mib: options.memoryMib ?? null,
       models_free_bytes: null,
-      labels: [...(options.labels ?? [])],
+      labels: (options.labels ?? []).map((label) => AgentLabel.parse(label)),
       engines: [...engines],
       running: [...running],
     }
