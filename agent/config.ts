@@ -106,7 +106,7 @@ export const USAGE = `usage: node agent/main.ts --server URL [--token JOIN_TOKEN
   whose licence must be accepted; it goes to these hubs and nowhere else.
   --models-limit-gib is what models may take on the disk: the least recently used go when another one needs the room.
   --label is a name such as gpu or office, for orders to all agents that have it.
-  --engines adds the engines of a list module of your own, --engines-only leaves the others out; DALSTON_ENGINES=FILE
+  --engines adds engines of your own, of a list module or a YAML description, --engines-only leaves the others out; DALSTON_ENGINES=FILE
   and DALSTON_ENGINES_ONLY=1 do the same.
   --rotate-after is the age at which the agent gets itself a new credential, 30 days by default; --rotate-now gets one
   before it connects.
