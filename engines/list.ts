@@ -3,6 +3,7 @@ import { manifest as ctc } from './ctc/manifest.ts'
 import type { Engine, EngineStage } from './engine.ts'
 import { manifest as parakeet } from './parakeet/manifest.ts'
 import { manifest as prepare } from './prepare/manifest.ts'
+import { manifest as whisper } from './whisper/manifest.ts'
 
 export interface ListedEngine {
   readonly manifest: EngineManifest
@@ -18,6 +19,7 @@ export interface ListedEngine {
 export const ENGINES: readonly ListedEngine[] = [
   { manifest: prepare, load: async () => (await import('./prepare/engine.ts')).default },
   { manifest: ctc, load: async () => (await import('./ctc/engine.ts')).default },
+  { manifest: whisper, load: async () => (await import('./whisper/engine.ts')).default },
   { manifest: parakeet, load: async () => (await import('./parakeet/engine.ts')).default },
 ]
 

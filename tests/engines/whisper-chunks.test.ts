@@ -18,7 +18,9 @@ async function all(
   const listed = async function* () {
     for (const [start, end] of regions) yield { start, end }
   }
-  return Array.fromAsync(chunksOf(listed(), { start: 0, end: TEN_HOURS }, cut))
+  const chunks: Chunk[] = []
+  for await (const chunk of chunksOf(listed(), { start: 0, end: TEN_HOURS }, cut)) chunks.push(chunk)
+  return chunks
 }
 
 const seconds = (samples: number) => samples / RATE
@@ -74,7 +76,10 @@ describe('chunks', () => {
         samples += to - from
       }
     }
-    const spoken = regions.reduce((sum, [start, end]) => sum + Math.round(end * RATE) - Math.round(start * RATE), 0)
+    const spoken = regions.reduce(
+      (sum, [start, end]) => sum + Math.round(end * RATE) - Math.round(start * RATE),
+      0,
+    )
     expect(samples).toBe(spoken)
   })
 
@@ -103,16 +108,29 @@ describe('chunks', () => {
 
   it('[WH3] only the parts are read, the quietest fifth of a second is found', async () => {
     const path = folder.join('audio.s16')
-    const samples = Int16Array.from({ length: 4 * RATE }, (_, at) => (at > 2 * RATE && at < 2.4 * RATE ? 10 : 1000))
+    const samples = Int16Array.from({ length: 4 * RATE }, (_, at) =>
+      at > 2 * RATE && at < 2.4 * RATE ? 10 : 1000,
+    )
     writeFileSync(path, new Uint8Array(samples.buffer))
     await using audio = await ChunkAudio.open(path)
     const cut = seconds(await audio.quietest(RATE, 4 * RATE))
     expect(cut).toBeGreaterThan(2.09)
     expect(cut).toBeLessThan(2.31)
     const into = new Float32Array(CHUNK_SAMPLES).fill(9)
-    await audio.read({ parts: [{ at: 2, from: 0, to: 3 }, { at: 8, from: RATE, to: RATE + 1 }], samples: 9 }, into)
+    await audio.read(
+      {
+        parts: [
+          { at: 2, from: 0, to: 3 },
+          { at: 8, from: RATE, to: RATE + 1 },
+        ],
+        samples: 9,
+      },
+      into,
+    )
     const level = 1000 / 32_768
-    expect(Array.from(into.subarray(0, 10), (one) => Math.round(one / level))).toEqual([0, 0, 1, 1, 1, 0, 0, 0, 1, 0])
+    expect(Array.from(into.subarray(0, 10), (one) => Math.round(one / level))).toEqual([
+      0, 0, 1, 1, 1, 0, 0, 0, 1, 0,
+    ])
   })
 })
 
@@ -134,7 +152,12 @@ describe('segments', () => {
     const segments = [{ from: 0, to: 50, firstToken: 1, endToken: 3 }]
     expect(split(100, 1, 2, 150, 150)).toEqual({ segments, restFrom: 50 })
     expect(split(100, 1, 2, 150, 160, 3)).toEqual({ segments, restFrom: 50 })
-    expect(trailingSegment([100, 1, 2, 150, 160, 3], 100, 500)).toEqual({ from: 60, to: 500, firstToken: 5, endToken: 6 })
+    expect(trailingSegment([100, 1, 2, 150, 160, 3], 100, 500)).toEqual({
+      from: 60,
+      to: 500,
+      firstToken: 5,
+      endToken: 6,
+    })
     expect(trailingSegment([100, 1, 2, 150, 150], 100, 500)).toBeNull()
   })
 

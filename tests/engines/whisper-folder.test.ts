@@ -40,14 +40,30 @@ describe('a whisper folder', () => {
     ['no JSON', write('config.json', '<html>'), ['config.json', 'no JSON']],
     ['another network', edit('config.json', { model_type: 'wav2vec2' }), ['config.json', 'model_type']],
     ['no layers', edit('config.json', { decoder_layers: 0 }), ['config.json', 'decoder_layers']],
-    ['other layers', edit('config.json', { decoder_layers: 3 }), [DECODER, 'decoder_layers', 'past_key_values.2']],
+    [
+      'other layers',
+      edit('config.json', { decoder_layers: 3 }),
+      [DECODER, 'decoder_layers', 'past_key_values.2'],
+    ],
     ['fewer layers', edit('config.json', { decoder_layers: 1 }), [DECODER, 'decoder_layers']],
-    ['other heads', edit('config.json', { decoder_attention_heads: 4 }), [DECODER, 'decoder_attention_heads']],
+    [
+      'other heads',
+      edit('config.json', { decoder_attention_heads: 4 }),
+      [DECODER, 'decoder_attention_heads'],
+    ],
     ['other tokens', edit('config.json', { vocab_size: 5000 }), [DECODER, 'vocab_size']],
     ['other bins', edit('config.json', { num_mel_bins: 128 }), ['preprocessor_config.json', 'feature_size']],
-    ['other front end', edit('preprocessor_config.json', { hop_length: 80 }), ['preprocessor_config.json', 'hop_length']],
+    [
+      'other front end',
+      edit('preprocessor_config.json', { hop_length: 80 }),
+      ['preprocessor_config.json', 'hop_length'],
+    ],
     ['no generation config', remove('generation_config.json'), ['generation_config.json', 'missing']],
-    ['wrong end', edit('generation_config.json', { eos_token_id: 7 }), ['generation_config.json', 'eos_token_id']],
+    [
+      'wrong end',
+      edit('generation_config.json', { eos_token_id: 7 }),
+      ['generation_config.json', 'eos_token_id'],
+    ],
     [
       'wrong timestamps',
       edit('generation_config.json', { no_timestamps_token_id: 99_999 }),
@@ -100,8 +116,13 @@ describe('a whisper folder', () => {
   })
 
   it('[WH15] a network that runs out of memory is out_of_memory, which may be tried again', async () => {
-    for (const message of ['bad allocation: std::bad_alloc', 'Failed to allocate memory for requested buffer of size 9'])
-      expect(await taskErrorOf(runNetwork('the decoder', () => Promise.reject(new Error(message))))).toMatchObject({
+    for (const message of [
+      'bad allocation: std::bad_alloc',
+      'Failed to allocate memory for requested buffer of size 9',
+    ])
+      expect(
+        await taskErrorOf(runNetwork('the decoder', () => Promise.reject(new Error(message)))),
+      ).toMatchObject({
         code: 'out_of_memory',
         retryable: true,
       })

@@ -139,7 +139,12 @@ describe('the prefix', () => {
     const prefix = prefixOf(tokens, { language: 'de', task: 'translate', conditioning: [5, 6] })
     const ids = ['<|startoftranscript|>', '<|de|>', '<|translate|>'].map((token) => vocabulary.id(token))
     expect(prefix).toEqual({ tokens: [vocabulary.id('<|startofprev|>'), 5, 6, ...ids], startIndex: 3 })
-    const english = { ...tokens, languages: new Map<string, number>(), transcribe: null, startOfPrevious: null }
+    const english = {
+      ...tokens,
+      languages: new Map<string, number>(),
+      transcribe: null,
+      startOfPrevious: null,
+    }
     expect(prefixOf(english, { language: null, task: 'transcribe', conditioning: [5] })).toEqual({
       tokens: [vocabulary.id('<|startoftranscript|>')],
       startIndex: 0,
@@ -167,8 +172,11 @@ describe('the prefix', () => {
   }
 
   it('[WH4] files without a list of languages have those of the tokenizer', () => {
-    const { languages, translate } = special({ lang_to_id: undefined, task_to_id: undefined, is_multilingual: undefined })
-      .tokens
+    const { languages, translate } = special({
+      lang_to_id: undefined,
+      task_to_id: undefined,
+      is_multilingual: undefined,
+    }).tokens
     expect([...languages.keys()].sort()).toEqual(['de', 'en', 'jw', 'no', 'zh'])
     expect(translate).toBe(vocabulary.id('<|translate|>'))
   })

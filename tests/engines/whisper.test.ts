@@ -67,9 +67,9 @@ describe('whisper on tone speech', () => {
     const script = ['the cat sat', { silence: 0.5 }, 'on the mat'] as const
     const ours = await transcribe(script, {}, half)
     const { segments } = await transcribe(script)
-    expect(ours.segments.map(({ text, words }) => [text, words.map(({ start, end }) => [start, end])])).toEqual(
-      segments.map(({ text, words }) => [text, words.map(({ start, end }) => [start, end])]),
-    )
+    expect(
+      ours.segments.map(({ text, words }) => [text, words.map(({ start, end }) => [start, end])]),
+    ).toEqual(segments.map(({ text, words }) => [text, words.map(({ start, end }) => [start, end])]))
   })
 
   it('[WH2] no speech regions: completed, empty, and the language is not made up', async () => {
@@ -80,7 +80,15 @@ describe('whisper on tone speech', () => {
   })
 
   it('[WH2] only the speech regions are transcribed, at the times of the recording', async () => {
-    const script = ['cat', { silence: 5 }, 'the mat', { silence: 40 }, 'hat so', { silence: 2 }, 'mat'] as const
+    const script = [
+      'cat',
+      { silence: 5 },
+      'the mat',
+      { silence: 40 },
+      'hat so',
+      { silence: 2 },
+      'mat',
+    ] as const
     const [second, third] = [5.3, 45.9]
     const { segments } = await transcribe(script, {
       regions: [
@@ -134,7 +142,7 @@ describe('whisper on tone speech', () => {
     expect(other.code).toBe('unsupported_language')
   })
 
-  it('[WH5] a translation is English text; an English-only model refuses it', async () => {
+  it('[WH4] a translation is English text; an English-only model refuses it', async () => {
     const { segments, summary } = await transcribe(['das wo'], { parameters: { task: 'translate' } })
     expect(segments[0]?.text).toBe('DAS WO')
     expect(summary).toMatchObject({ language: 'en', language_source: 'model' })
@@ -183,7 +191,9 @@ describe('whisper on tone speech', () => {
 
   it('[WH8] vocabulary that finds no room is told', async () => {
     const vocabulary = Array.from({ length: 100 }, (_, index) => `a rather long term number ${index}`)
-    const { segments, summary } = await transcribe(['the cat'], { parameters: { prompt: 'so it was', vocabulary } })
+    const { segments, summary } = await transcribe(['the cat'], {
+      parameters: { prompt: 'so it was', vocabulary },
+    })
     expect(segments[0]?.text).toBe('the cat')
     expect(summary.warnings.map((warning) => warning.code)).toEqual(['vocabulary_cut'])
   })

@@ -65,9 +65,9 @@ export class FakeHub {
     this.files.set(`${repository}/${path}`, { content, isLarge })
   }
 
-  /** The downloads, without the questions about files. */
+  /** The downloads, without the questions about files and repositories. */
   get downloads(): HubRequest[] {
-    return this.requests.filter(({ method }) => method === 'GET')
+    return this.requests.filter(({ method, path }) => method === 'GET' && !path.startsWith('/api/'))
   }
 
   stop(): Promise<void> {
@@ -81,7 +81,9 @@ export class FakeHub {
     const authorization = request.headers.authorization ?? null
     const [range, ifRange] = [request.headers.range ?? null, request.headers['if-range'] ?? null]
     this.requests.push({ method, path, range, ifRange: ifRange?.toString() ?? null, authorization })
-    const fault = this.always ?? (method === 'GET' ? (this.faults.shift() ?? null) : null)
+    const asksOfRepository = /^\/api\/models\/([^/]+\/[^/]+)(?:\/revision\/([^/]+))?$/.exec(path)
+    const isDownload = method === 'GET' && asksOfRepository === null
+    const fault = this.always ?? (isDownload ? (this.faults.shift() ?? null) : null)
     if (fault?.kind === 'wait') await fault.until
     if (fault?.kind === 'status') {
       response.writeHead(fault.status, fault.headers).end('no')
@@ -95,9 +97,29 @@ export class FakeHub {
       response.writeHead(401, { 'x-error-code': 'GatedRepo' }).end('no')
       return
     }
+    if (asksOfRepository !== null) {
+      const [, repository = '', revision = 'main'] = asksOfRepository
+      const listing = this.#listing(repository, revision)
+      response.writeHead(listing === null ? 404 : 200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(listing ?? { error: 'Repository not found' }))
+      return
+    }
     const file = this.#find(path)
     if (typeof file === 'string') response.writeHead(404, { 'x-error-code': file }).end('no')
     else this.#answer(request, response, file, fault)
+  }
+
+  /** What the hub's API tells of a repository; null where there is none. */
+  #listing(repository: string, revision: string): object | null {
+    const siblings = [...this.files]
+      .filter(([key]) => key.startsWith(`${repository}/`))
+      .map(([key, { content, isLarge }]) => ({
+        rfilename: key.slice(repository.length + 1),
+        size: content.length,
+        ...(isLarge && { lfs: { sha256: sha256(content), size: content.length } }),
+      }))
+    if (siblings.length === 0 || (revision !== 'main' && revision !== this.commit)) return null
+    return { sha: this.commit, gated: false, cardData: { license: 'mit', language: 'en' }, siblings }
   }
 
   /** The file, or the hub's word for why there is none. */

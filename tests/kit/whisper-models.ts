@@ -4,13 +4,19 @@ import { join } from 'node:path'
 import type { OnnxModel } from '#engines/onnx/graph.ts'
 import { encodeModel, writeModelFile } from '#engines/onnx/write-model.ts'
 import {
+  decoderNetwork,
+  encoderNetwork,
+  SOURCE_POSITIONS,
+  TARGET_POSITIONS,
+  type WhisperSizes,
+} from './whisper-network.ts'
+import {
   generationConfig,
   TOKENIZER_CONFIG,
   tokenizerJson,
   type WhisperVocabulary,
   whisperVocabulary,
 } from './whisper-vocabulary.ts'
-import { decoderNetwork, encoderNetwork, SOURCE_POSITIONS, TARGET_POSITIONS, type WhisperSizes } from './whisper-network.ts'
 import { ByteWeights, FloatWeights } from './whisper-weights.ts'
 
 /** Whisper folders in the public hub layout, with random weights: the true interface, no sense in the text. */

@@ -1,5 +1,5 @@
-import { type GraphBuilder, graphBuilder, type Value } from '#engines/onnx/graph-builder.ts'
 import type { OnnxModel } from '#engines/onnx/graph.ts'
+import { type GraphBuilder, graphBuilder, type Value } from '#engines/onnx/graph-builder.ts'
 import { float32 } from '#engines/onnx/tensors.ts'
 import type { Weights } from './whisper-weights.ts'
 
@@ -56,12 +56,7 @@ export function decoderNetwork(sizes: WhisperSizes, weights: Weights, crossAtten
   const past = layers.map((layer) =>
     PARTS.map((part) => {
       const length = `past_${part.split('.')[0]}_length`
-      return builder.input(`past_key_values.${layer}.${part}`, 'float32', [
-        'batch_size',
-        heads,
-        length,
-        size,
-      ])
+      return builder.input(`past_key_values.${layer}.${part}`, 'float32', ['batch_size', heads, length, size])
     }),
   )
   const cached = builder.input('use_cache_branch', 'bool', [1])
@@ -243,7 +238,12 @@ class Network {
     return this.split(builder.node('Mul', [full, scale]))
   }
 
-  attend(query: Value, key: Value, value: Value, mask: Value | null = null): { mixed: Value; weights: Value } {
+  attend(
+    query: Value,
+    key: Value,
+    value: Value,
+    mask: Value | null = null,
+  ): { mixed: Value; weights: Value } {
     const { builder, sizes } = this
     const turned = builder.node('Transpose', [key], { attributes: { perm: [0, 1, 3, 2] } })
     const scores = builder.node('MatMul', [query, turned])

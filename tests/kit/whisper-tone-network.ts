@@ -1,5 +1,5 @@
-import { type GraphBuilder, graphBuilder, type Value } from '#engines/onnx/graph-builder.ts'
 import type { OnnxModel } from '#engines/onnx/graph.ts'
+import { type GraphBuilder, graphBuilder, type Value } from '#engines/onnx/graph-builder.ts'
 import { float32 } from '#engines/onnx/tensors.ts'
 import { TIMESTAMPS, type WhisperVocabulary } from './whisper-vocabulary.ts'
 
@@ -36,7 +36,11 @@ export function toneEncoder(plan: TonePlan): OnnxModel {
   const frames = builder.reduce('ReduceMean', pairs, [3], false)
   const highest = builder.reduce('ReduceMax', frames, [1], true)
   const contrast = builder.node('Sub', [highest, builder.reduce('ReduceMean', frames, [1], true)])
-  const voiced = builder.node('Cast', [builder.node('Greater', [contrast, builder.float(CONTRAST)])], BOOL_TO_FLOAT)
+  const voiced = builder.node(
+    'Cast',
+    [builder.node('Greater', [contrast, builder.float(CONTRAST)])],
+    BOOL_TO_FLOAT,
+  )
   const tones = builder.node('Gather', [frames, builder.ints(...plan.bins)], { attributes: { axis: 1 } })
   const best = builder.node('Equal', [tones, builder.reduce('ReduceMax', tones, [1], true)])
   const which = builder.node('Mul', [builder.node('Cast', [best], BOOL_TO_FLOAT), voiced])
@@ -71,14 +75,22 @@ export function toneDecoder(plan: TonePlan): OnnxModel {
   builder.weight(float32('written', [WIDTH, size], writtenTable(plan, plan.tones)))
   builder.weight(float32('written_translated', [WIDTH, size], writtenTable(plan, plan.translated)))
   builder.weight(float32('base', [size], baseLogits(plan.vocabulary)))
-  builder.weight(float32('frames', [POSITIONS], Array.from({ length: POSITIONS }, (_, frame) => frame)))
+  builder.weight(
+    float32(
+      'frames',
+      [POSITIONS],
+      Array.from({ length: POSITIONS }, (_, frame) => frame),
+    ),
+  )
   const branch = (withCache: boolean) => (inside: GraphBuilder) =>
     decoderBranch(inside, { plan, ids, encoded, past, withCache })
   const made = builder.if(cached, branch(true), branch(false))
   const named = ['logits', ...PARTS.map((part) => `present.0.${part}`), 'cross_attentions.0']
   for (const [index, name] of named.entries()) {
     if (name.startsWith('cross') && !plan.crossAttentions) continue
-    const value = builder.node('Cast', [made[index] ?? ''], { attributes: { to: plan.isHalf ? HALF : FLOAT } })
+    const value = builder.node('Cast', [made[index] ?? ''], {
+      attributes: { to: plan.isHalf ? HALF : FLOAT },
+    })
     const shape = name === 'logits' ? ['batch_size', 'length', size] : ['batch_size', 1, `${name}_length`, '']
     builder.output(name, value, type, shape)
   }
@@ -178,20 +190,31 @@ function decoderBranch(builder: GraphBuilder, branch: Branch): Value[] {
 function attentionAt(builder: GraphBuilder, ids: Value, middle: Value): Value {
   const op = (operator: string, ...inputs: Value[]) => builder.node(operator, inputs)
   const distance = op('Abs', op('Sub', 'frames', middle))
-  const weights = builder.node('Softmax', [op('Mul', distance, builder.float(-0.06))], { attributes: { axis: 1 } })
-  const shape = builder.node('Concat', [op('Shape', ids), builder.ints(POSITIONS)], { attributes: { axis: 0 } })
+  const weights = builder.node('Softmax', [op('Mul', distance, builder.float(-0.06))], {
+    attributes: { axis: 1 },
+  })
+  const shape = builder.node('Concat', [op('Shape', ids), builder.ints(POSITIONS)], {
+    attributes: { axis: 0 },
+  })
   const rows = op('Expand', op('Unsqueeze', weights, builder.ints(1)), shape)
   return op('Unsqueeze', rows, builder.ints(1))
 }
 
 /** German where the first tone is a word's `d`; nobody speaks where there is no tone, or only mumbling. */
-function startLogits(builder: GraphBuilder, plan: TonePlan, heard: Value, voiced: Value, onset: Value): Value {
+function startLogits(
+  builder: GraphBuilder,
+  plan: TonePlan,
+  heard: Value,
+  voiced: Value,
+  onset: Value,
+): Value {
   const op = (operator: string, ...inputs: Value[]) => builder.node(operator, inputs)
   const truth = (operator: string, left: Value, right: Value) =>
     builder.node('Cast', [op(operator, left, right)], BOOL_TO_FLOAT)
   const first = truth('Equal', 'frames', op('Add', onset, builder.float(MIDDLE)))
   const tone = op('Squeeze', op('MatMul', op('Unsqueeze', first, builder.ints(1)), heard), builder.ints(1))
-  const which = (index: number) => builder.node('Gather', [tone, builder.ints(index)], { attributes: { axis: 1 } })
+  const which = (index: number) =>
+    builder.node('Gather', [tone, builder.ints(index)], { attributes: { axis: 1 } })
   const silent = truth('Less', builder.reduce('ReduceSum', voiced, [1], true), builder.float(0.5))
   const mumbled = which(plan.mumble)
   const nobody = op('Mul', op('Add', silent, mumbled), oneToken(builder, plan.vocabulary, '<|nospeech|>', 60))
@@ -199,7 +222,11 @@ function startLogits(builder: GraphBuilder, plan: TonePlan, heard: Value, voiced
   if (plan.vocabulary.languages.length === 0) return base
   const german = which(plan.tones.indexOf('Ġd'))
   const english = oneToken(builder, plan.vocabulary, '<|en|>', 50)
-  return op('Add', op('Add', base, english), op('Mul', german, oneToken(builder, plan.vocabulary, '<|de|>', 55)))
+  return op(
+    'Add',
+    op('Add', base, english),
+    op('Mul', german, oneToken(builder, plan.vocabulary, '<|de|>', 55)),
+  )
 }
 
 function timestampLogits(builder: GraphBuilder, plan: TonePlan, frames: Value): Value {

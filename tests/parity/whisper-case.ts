@@ -38,7 +38,9 @@ export interface Comparison {
 interface PeerResult {
   readonly tokens: readonly number[]
   readonly times: readonly number[]
-  readonly words: readonly { readonly text: string; readonly start: number; readonly end: number | null }[] | null
+  readonly words:
+    | readonly { readonly text: string; readonly start: number; readonly end: number | null }[]
+    | null
 }
 
 const CLOSE = 1e-3
@@ -99,7 +101,9 @@ export async function compareCase(
   const words = theirs.words === null ? [] : wordsOf(model, ours, times)
   // Where the limit cut the last word off, the peer knows no end for it.
   const isOpen = theirs.words?.at(-1)?.end === null
-  const shown = words.map((word, index) => show(isOpen && index === words.length - 1 ? { ...word, end: null } : word))
+  const shown = words.map((word, index) =>
+    show(isOpen && index === words.length - 1 ? { ...word, end: null } : word),
+  )
   const wrongWord = firstDifference(shown, (theirs.words ?? []).map(show))
   if (wrongWord !== -1) {
     const their = theirs.words?.[wrongWord]

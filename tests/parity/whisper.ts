@@ -68,7 +68,12 @@ function bounds(
       limit: 'none but where the best two logits lie within 1e-3',
       holds: unexplained === 0 && words > 500,
     },
-    { name: 'ties', found: String(ties), limit: 'at most 1 % of the tokens', holds: ties <= MOST_TIES * tokens },
+    {
+      name: 'ties',
+      found: String(ties),
+      limit: 'at most 1 % of the tokens',
+      holds: ties <= MOST_TIES * tokens,
+    },
     { name: 'mel', found: mel.toExponential(1), limit: 'within 1e-4', holds: mel <= 1e-4 },
   ]
 }

@@ -1,0 +1,92 @@
+import type { InferenceSession } from 'onnxruntime-node'
+import { onnxRuntime } from '../onnx/runtime.ts'
+import { DecoderRun } from './decoder-run.ts'
+import { type Hidden, sizesOf, typeOf } from './encoder.ts'
+import type { NetworkConfig } from './model-config.ts'
+import type { NumberType } from './values.ts'
+
+export const PAST_PARTS = ['decoder.key', 'decoder.value', 'encoder.key', 'encoder.value'] as const
+
+/** 128 MB: a prompt of 224 tokens has 47 MB of logits a row. */
+const FIRST_LOGITS = 2 ** 25
+
+/** The names and sizes of a merged decoder's inputs and outputs. */
+export interface DecoderShape {
+  readonly layers: number
+  readonly heads: number
+  readonly headSize: number
+  readonly vocabularySize: number
+  readonly pastType: NumberType
+  readonly hiddenType: NumberType
+  /** Layers whose cross-attention it gives out; none in most exports. */
+  readonly attentionLayers: readonly number[]
+  /** Inputs beside the usual ones, that some exports have. */
+  readonly keepsLogits: boolean
+}
+
+/** The merged decoder with a cache: the first run reads a prefix, each further one a token a row. */
+export class Decoder {
+  readonly shape: DecoderShape
+  readonly #session: InferenceSession
+
+  constructor(session: InferenceSession, config: NetworkConfig) {
+    this.#session = session
+    this.shape = {
+      layers: config.decoder_layers,
+      heads: config.decoder_attention_heads,
+      headSize: config.d_model / config.decoder_attention_heads,
+      vocabularySize: config.vocab_size,
+      pastType: typeOf(session.inputMetadata, 'past_key_values.0.decoder.key'),
+      hiddenType: typeOf(session.inputMetadata, 'encoder_hidden_states'),
+      attentionLayers: layersOf(config).filter((layer) =>
+        session.outputNames.includes(`cross_attentions.${layer}`),
+      ),
+      keepsLogits: session.inputNames.includes('num_logits_to_keep'),
+    }
+  }
+
+  /** What is wrong with a session's inputs and outputs, or null. */
+  static interfaceProblem(session: InferenceSession, config: NetworkConfig): string | null {
+    const past = layersOf(config).flatMap((layer) => PAST_PARTS.map((part) => `${layer}.${part}`))
+    const inputs = ['input_ids', 'encoder_hidden_states', 'use_cache_branch'].concat(
+      past.map((name) => `past_key_values.${name}`),
+    )
+    const outputs = ['logits', ...past.map((name) => `present.${name}`)]
+    const missing =
+      inputs.find((name) => !session.inputNames.includes(name)) ??
+      outputs.find((name) => !session.outputNames.includes(name))
+    if (missing !== undefined)
+      return `expected a merged decoder with ${config.decoder_layers} layers (config.json: decoder_layers), it has no ${missing}`
+    const more = `past_key_values.${config.decoder_layers}.decoder.key`
+    if (session.inputNames.includes(more))
+      return `expected ${config.decoder_layers} layers (config.json: decoder_layers), it has ${more}`
+    const heads = sizesOf(session.inputMetadata, 'past_key_values.0.decoder.key')[1]
+    if (typeof heads === 'number' && heads !== config.decoder_attention_heads)
+      return `has ${heads} attention heads, config.json says decoder_attention_heads ${config.decoder_attention_heads}`
+    const vocabulary = sizesOf(session.outputMetadata, 'logits')[2]
+    if (typeof vocabulary === 'number' && vocabulary !== config.vocab_size)
+      return `gives ${vocabulary} logits, config.json says vocab_size ${config.vocab_size}`
+    return null
+  }
+
+  /**
+   * Decodes these hidden states from the start. `attentionLayers`: whose cross-attention each step brings; `firstLogits`: how
+   * many logits the first run may give at once, rows beyond that are read one after another.
+   */
+  async begin(
+    hidden: Hidden,
+    attentionLayers: readonly number[],
+    firstLogits = FIRST_LOGITS,
+  ): Promise<DecoderRun> {
+    const onnx = await onnxRuntime()
+    return new DecoderRun(onnx, this.#session, this.shape, hidden, attentionLayers, firstLogits)
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
+  }
+}
+
+function layersOf(config: NetworkConfig): number[] {
+  return Array.from({ length: config.decoder_layers }, (_, layer) => layer)
+}

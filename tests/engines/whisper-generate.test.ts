@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CHUNK_SAMPLES } from '#engines/whisper/chunks.ts'
+import { type Hidden, rowsOf } from '#engines/whisper/encoder.ts'
+import { type Generated, generate } from '#engines/whisper/generate.ts'
+import { loadModel, releaseModel, type WhisperModel } from '#engines/whisper/model-folder.ts'
+import { prefixOf } from '#engines/whisper/prompt.ts'
+import { seededRandom } from '#engines/whisper/sampling.ts'
+import { seeded } from '#tests/kit/seeded.ts'
+import { TempFolder } from '#tests/kit/temp-folder.ts'
+import { writeRandomWhisper } from '#tests/kit/whisper-models.ts'
+
+const folder = new TempFolder()
+let model: WhisperModel
+let hidden: Hidden
+const ROWS = 4
+
+beforeAll(async () => {
+  writeRandomWhisper(folder.path, { seed: 9 })
+  model = await loadModel({ runtimeModelId: 'random', folder: folder.path, threads: 1, device: 'cpu' })
+  hidden = model.encoder.hidden(ROWS)
+  for (let row = 0; row < ROWS; row++) {
+    const random = seeded(row)
+    const samples = Float32Array.from({ length: CHUNK_SAMPLES }, () => (random() - 0.5) * (0.01 + row / 3))
+    await model.encoder.encode(samples, hidden, row)
+  }
+})
+afterAll(async () => {
+  await releaseModel(model)
+  folder[Symbol.dispose]()
+})
+
+interface Asked {
+  readonly conditioning?: readonly number[]
+  readonly temperature?: number
+  /** Only the first few text tokens and timestamps: with so little to choose from, chance soon comes to the end. */
+  readonly hasFewTokens?: boolean
+}
+
+/** Rows of the hidden states, decoded together. */
+function decode(rows: readonly number[], asked: Asked = {}): Promise<Generated[]> {
+  const { conditioning = [], temperature = 0, hasFewTokens = false } = asked
+  const most = Int32Array.from({ length: model.tokens.endOfText - 8 }, (_, index) => 8 + index)
+  return generate(model.decoder, {
+    hidden: rowsOf(hidden, rows),
+    rows: rows.map((row) => ({
+      lastTimestamp: hasFewTokens ? 4 : 60 + 300 * row,
+      frames: 200 + 300 * row,
+      random: seededRandom(row),
+    })),
+    prefix: prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning }),
+    rules: hasFewTokens ? { ...model.rules, suppressed: most } : model.rules,
+    temperature,
+    tokenLimit: 40,
+    noSpeech: model.tokens.noSpeech,
+    heads: model.heads,
+    signal: new AbortController().signal,
+  })
+}
+
+function expectSame(ours: Generated, theirs: Generated | undefined): void {
+  expect(ours.tokens).toEqual(theirs?.tokens)
+  expect(ours.isCut).toBe(theirs?.isCut)
+  expect(ours.avgLogProb).toBeCloseTo(theirs?.avgLogProb ?? Number.NaN, 3)
+  expect(ours.noSpeechProb).toBeCloseTo(theirs?.noSpeechProb ?? Number.NaN, 4)
+  const [mine, other] = [ours.attention, theirs?.attention]
+  expect([mine?.heads, mine?.tokens, mine?.frames]).toEqual([other?.heads, other?.tokens, other?.frames])
+  expect(largest(mine?.weights, other?.weights)).toBeLessThan(1e-4)
+}
+
+describe('decoding a batch', () => {
+  it('[WH16] gives each row what it gives alone, also when others end before it', async () => {
+    for (const asked of [{}, { temperature: 1 }, { temperature: 12, hasFewTokens: true }]) {
+      const together = await decode([0, 1, 2, 3], asked)
+      for (const [row, ours] of together.entries()) expectSame(ours, (await decode([row], asked))[0])
+      const lengths = new Set(together.map((one) => one.tokens.length))
+      if (asked.hasFewTokens === true) expect(lengths.size).toBeGreaterThan(2)
+    }
+  })
+
+  it('[WH16] rows that are dropped leave the others’ states where they belong', async () => {
+    const prefix = prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning: [] }).tokens
+    const whole = await model.decoder.begin(hidden, [])
+    await whole.first(prefix)
+    whole.drop(1)
+    const after = (await whole.next([5, 6, 7])).logits.slice()
+    for (const [place, row] of [0, 3, 2].entries()) {
+      const alone = await model.decoder.begin(rowsOf(hidden, [row]), [])
+      await alone.first(prefix)
+      const { logits, vocabularySize } = await alone.next([5 + place])
+      const ours = after.subarray(place * vocabularySize, (place + 1) * vocabularySize)
+      expect(Math.max(...ours.map((logit, index) => Math.abs(logit - (logits[index] ?? 0))))).toBeLessThan(
+        1e-3,
+      )
+    }
+  })
+
+  it('[WH16] a long prefix is read in parts of the batch, with the same result', async () => {
+    const prefix = [...Array.from({ length: 50 }, (_, index) => index), model.tokens.startOfTranscript]
+    const layers = [0, 1]
+    const whole = await model.decoder.begin(hidden, layers)
+    const parts = await model.decoder.begin(hidden, layers, 2 * prefix.length * model.config.vocab_size)
+    const single = await model.decoder.begin(hidden, layers, 1)
+    const first = await whole.first(prefix)
+    for (const run of [parts, single]) {
+      const other = await run.first(prefix)
+      expect(largest(first.logits, other.logits)).toBeLessThan(1e-3)
+      for (const layer of layers)
+        expect(largest(first.attention.get(layer), other.attention.get(layer))).toBeLessThan(1e-5)
+    }
+    const next = (await whole.next([1, 2, 3, 4])).logits.slice()
+    for (const run of [parts, single])
+      expect(largest(next, (await run.next([1, 2, 3, 4])).logits)).toBeLessThan(1e-3)
+  })
+
+  it('[WH8] what was said before reaches the network', async () => {
+    const [without] = await decode([2])
+    const [behind] = await decode([2], { conditioning: [300, 301, 302] })
+    expect(behind?.tokens).not.toEqual(without?.tokens)
+  })
+
+  it('[WH6] by chance the same seed gives the same text', async () => {
+    const [first] = await decode([1], { temperature: 0.8 })
+    const [again] = await decode([1], { temperature: 0.8 })
+    expect(again?.tokens).toEqual(first?.tokens)
+    expect((await decode([1]))[0]?.tokens).not.toEqual(first?.tokens)
+  })
+})
+
+function largest(left: Float32Array | undefined, right: Float32Array | undefined): number {
+  if (left === undefined || left.length !== right?.length) return Number.POSITIVE_INFINITY
+  return left.reduce((most, value, index) => Math.max(most, Math.abs(value - (right[index] ?? 0))), 0)
+}
