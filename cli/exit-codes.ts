@@ -1,6 +1,7 @@
 import { DalstonProblem, DalstonUnreachable } from '#client/errors.ts'
 import { SettingsError } from '#host/host-error.ts'
 import type { JobView } from '#protocol/job.ts'
+import { printable } from './text.ts'
 
 /** What the shell learns. 4 follows gh, 130 is 128 + SIGINT. */
 export const EXIT = {
@@ -45,15 +46,21 @@ export function exitCodeOfJob(job: JobView): ExitCode {
   return job.status === 'failed' ? EXIT.jobFailed : EXIT.pending
 }
 
-/** One line for the person at the terminal, with what to do next where that is known. */
+/** One line for the person at the terminal, with what to do next where that is known. Hubs and agents have their say in it. */
 export function sentenceOf(error: unknown): string {
+  return wordsOf(error).split('\n').map(printable).join('\n')
+}
+
+function wordsOf(error: unknown): string {
   if (error instanceof DalstonProblem) {
     const hints = [
       ...(error.code === 'unauthorized' ? ['set DALSTON_API_KEY to a key of that server'] : []),
       ...(error.problem.running_engines ?? [])
         .filter((engine) => !error.message.includes(engine.reason))
         .map((engine) => `${engine.engine_id}: ${engine.reason}`),
-      ...(error.problem.catalog_alternatives ?? []).map((alternative) => `try: ${alternative.command}`),
+      ...(error.problem.catalog_alternatives ?? [])
+        .filter(({ command }) => !error.message.includes(command))
+        .map(({ command }) => `try: ${command}`),
     ]
     return [`${error.message} (${error.code}, request ${error.requestId})`, ...hints].join('\n  ')
   }

@@ -23,6 +23,9 @@ export type Repository = z.infer<typeof Repository>
 
 const Config = z.object({ model_type: z.string().optional() })
 
+/** A list of files is a small answer: who takes longer than this is not there. */
+const ANSWER_WITHIN_MS = 30_000
+
 export interface HubAccess {
   /** `https://huggingface.co` */
   readonly endpoint: string
@@ -36,7 +39,7 @@ export async function readRepository(
   repository: string,
   revision: string | null,
 ): Promise<{ readonly repository: Repository; readonly modelType: string | null }> {
-  const at = revision === null ? '' : `/revision/${revision}`
+  const at = revision === null ? '' : `/revision/${encodeURIComponent(revision)}`
   const found = await readJson(hub, `/api/models/${repository}${at}?blobs=true`, repository, Repository)
   if (!found.siblings.some(({ rfilename }) => rfilename === 'config.json'))
     return { repository: found, modelType: null }
@@ -55,7 +58,7 @@ async function readJson<T extends z.ZodType>(
   if (hub.token) headers.authorization = `Bearer ${hub.token}`
   let answer: Response
   try {
-    answer = await hub.fetch(url, { headers })
+    answer = await hub.fetch(url, { headers, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })
   } catch (cause) {
     throw new CommandError(`${hub.endpoint} cannot be reached`, EXIT.unavailable, { cause })
   }

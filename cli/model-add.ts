@@ -1,3 +1,4 @@
+import { ModelId } from '#protocol/ids.ts'
 import { Language } from '#protocol/language.ts'
 import { CatalogModel, RepositoryName } from '#protocol/model.ts'
 import { CommandError, EXIT, type ExitCode, UsageError } from './exit-codes.ts'
@@ -23,6 +24,8 @@ export async function add(parameters: readonly string[], io: Io): Promise<ExitCo
   const name = RepositoryName.safeParse(named.replace(/^hf:/, ''))
   if (!named.startsWith('hf:') || !name.success) throw new UsageError(`expected hf:OWNER/NAME, got ${named}`)
   const asked = choice('--precision', values.precision, PRECISIONS)
+  if (values.id !== undefined && !ModelId.safeParse(values.id).success)
+    throw new UsageError(`--id: expected a model id such as whisper-base, got ${values.id}`)
   const endpoint = (values.hub ?? (io.environment.HF_ENDPOINT || HUB)).replace(/\/+$/, '')
   const hub = { endpoint, token: io.environment.HF_TOKEN, fetch }
   const { repository, modelType } = await readRepository(hub, name.data, values.revision ?? null)

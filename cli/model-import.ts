@@ -17,5 +17,7 @@ export async function importModel(parameters: readonly string[], io: Io): Promis
   child.stdout.setEncoding('utf8').on('data', io.out)
   child.stderr.setEncoding('utf8').on('data', io.err)
   const [code] = await once(child, 'close')
-  return code === 0 ? EXIT.ok : EXIT.failure
+  if (code !== 0) return EXIT.failure
+  io.err(`installed in ${dataFolder}; an agent that runs on it announces it now\n`)
+  return EXIT.ok
 }

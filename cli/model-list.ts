@@ -1,27 +1,38 @@
 import type { AgentView, ModelView } from '#protocol/api.ts'
+import { STAGES } from '#protocol/stage.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import type { Io } from './io.ts'
-import { exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS } from './parameters.ts'
+import { agentDataFolder, readOwnEntries, readOwnEntry } from './own-entries.ts'
+import { modelOfOwn, withOwnEntries } from './own-models.ts'
+import { choice, exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS } from './parameters.ts'
 import { renderTable } from './render-table.ts'
 import { connect } from './target.ts'
 import { bytes } from './text.ts'
 
+/** Of a fleet the first few: who wants all of them takes `--json`. */
+const MOST_NAMES = 20
+
 /** What models there are and where: `dalston models ls|show|ps`. */
 const COMMON = { ...SERVER_OPTIONS, ...JSON_OPTION } as const
+const OF_A_CATALOG = { ...COMMON, 'agent-data': { type: 'string' } } as const
 
 export async function list(parameters: readonly string[], io: Io): Promise<ExitCode> {
   const { values, positionals } = parseParameters(parameters, {
-    ...COMMON,
+    ...OF_A_CATALOG,
     engine: { type: 'string' },
     stage: { type: 'string' },
   })
   exactly(positionals)
-  const { engine, stage } = values
-  const models = await connect(values.server, io.environment).models({ engineId: engine, stage })
+  const stage = choice('--stage', values.stage, STAGES)
+  const filter = { engineId: values.engine, stage }
+  const known = await connect(values.server, io.environment).models(filter)
+  const agentData = agentDataFolder(values['agent-data'], io.environment)
+  const own = readOwnEntries(agentData, (sentence) => io.err(`${sentence}\n`))
+  const models = withOwnEntries(known, own, filter)
   const rows = models.map((model) => [
     model.id,
     model.engine,
-    model.languages?.join(',') ?? 'any',
+    languagesOf(model),
     stateOf(model),
     sizeOf(model),
     model.license,
@@ -34,10 +45,11 @@ export async function list(parameters: readonly string[], io: Io): Promise<ExitC
 }
 
 export async function show(parameters: readonly string[], io: Io): Promise<ExitCode> {
-  const { values, positionals } = parseParameters(parameters, COMMON)
+  const { values, positionals } = parseParameters(parameters, OF_A_CATALOG)
   const [id = ''] = exactly(positionals, 'ID')
   const client = connect(values.server, io.environment)
-  const model = await client.model(id)
+  const own = readOwnEntry(id, agentDataFolder(values['agent-data'], io.environment))
+  const model = own === null ? await client.model(id) : await modelOfOwn(own, client)
   if (values.json) {
     io.out(`${JSON.stringify(model)}\n`)
     return EXIT.ok
@@ -70,6 +82,14 @@ export async function processes(parameters: readonly string[], io: Io): Promise<
   return EXIT.ok
 }
 
+/** So many are named in a table. */
+const FEW_LANGUAGES = 4
+
+function languagesOf({ languages }: ModelView): string {
+  if (languages === null) return 'any'
+  return languages.length <= FEW_LANGUAGES ? languages.join(',') : `${languages.length} languages`
+}
+
 function stateOf({ loaded_on, available_on }: ModelView): string {
   const on = (count: number) => (count === 1 ? '1 agent' : `${count} agents`)
   if (loaded_on.length > 0) return `loaded on ${on(loaded_on.length)}`
@@ -91,14 +111,20 @@ function factsOf(model: ModelView, nameOf: (id: string) => string): string[][] {
   const { source } = model
   const from = {
     bundled: () => 'comes with the project',
-    folder: () => `brought by \`dalston models import ${model.id} FOLDER\``,
+    folder: () =>
+      model.files.length === 0 ? 'unknown' : `brought by \`dalston models import ${model.id} FOLDER\``,
     hub: () =>
       source.kind === 'hub'
         ? `${source.repository}${source.revision === null ? '' : ` at ${source.revision}`}${source.gated ? ', gated: needs HF_TOKEN' : ''}`
         : '',
   }
   const can = Object.entries(model.capabilities).filter(([, does]) => does)
-  const agents = (ids: readonly string[]) => ids.map(nameOf).join(', ') || 'none'
+  const agents = (ids: readonly string[]) => {
+    const names = ids.slice(0, MOST_NAMES).map(nameOf)
+    return (
+      [...names, ...(ids.length > MOST_NAMES ? [`${ids.length - MOST_NAMES} more`] : [])].join(', ') || 'none'
+    )
+  }
   return [
     ['model', `${model.id}, ${model.name}`],
     ...(model.aliases.length > 0 ? [['also', model.aliases.join(', ')]] : []),

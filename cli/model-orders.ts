@@ -48,17 +48,20 @@ function order(action: ModelAction) {
       ...(values.pool === undefined ? {} : { pool: values.pool }),
       ...(keepAlive === undefined ? {} : { keep_alive_seconds: keepAlive }),
     })
-    if (!values['no-wait']) return watch(client, operation, values.json, io)
+    if (!values['no-wait']) return watch(client, operation, values, io)
     io.out(values.json ? `${JSON.stringify(operation)}\n` : `${operation.id}\n`)
     return EXIT.ok
   }
 }
 
+interface Where {
+  readonly agent?: string | undefined
+  readonly label?: string | undefined
+  readonly pool?: string | undefined
+}
+
 /** A name that only one agent has stands for its id. */
-async function targetOf(
-  client: Dalston,
-  { agent, label }: { readonly agent?: string | undefined; readonly label?: string | undefined },
-): Promise<OrderTarget> {
+async function targetOf(client: Dalston, { agent, label, pool }: Where): Promise<OrderTarget> {
   if (agent !== undefined && label !== undefined)
     throw new UsageError('--agent and --label: expected one of them')
   if (label !== undefined) {
@@ -69,6 +72,7 @@ async function targetOf(
   if (agent === undefined) return { kind: 'fleet' }
   const id = AgentId.safeParse(agent)
   if (id.success) return { kind: 'agent', agent_id: id.data }
+  if (pool !== undefined) throw new UsageError(`--agent ${agent}: with --pool expected the agent's id`)
   const named = (await client.agents()).filter(({ name }) => name === agent)
   const [only] = named
   if (only !== undefined && named.length === 1) return { kind: 'agent', agent_id: only.id }
@@ -77,21 +81,26 @@ async function targetOf(
   throw new CommandError(`--agent ${agent}: ${found}; \`dalston agents ls\` lists them`, EXIT.failure)
 }
 
-async function watch(client: Dalston, begun: ModelOperationView, asJson: boolean, io: Io): Promise<ExitCode> {
+async function watch(
+  client: Dalston,
+  begun: ModelOperationView,
+  { json, pool }: { readonly json: boolean; readonly pool?: string | undefined },
+  io: Io,
+): Promise<ExitCode> {
   const view = operationView(io)
   const interrupts = io.listenForInterrupts()
   let last = begun
   view.update(begun)
   try {
-    for await (const operation of client.watchModelOperation(begun.id, { signal: interrupts.first })) {
+    for await (const operation of client.watchModelOperation(begun.id, { signal: interrupts.first, pool })) {
       last = operation
       view.update(operation)
     }
   } catch (error) {
-    if (!interrupts.first.aborted) throw error
     io.err(`it goes on without you: GET /v1/models/operations/${begun.id}\n`)
+    if (!interrupts.first.aborted) throw error
     return EXIT.interrupted
   }
-  if (asJson) io.out(`${JSON.stringify(last)}\n`)
+  if (json) io.out(`${JSON.stringify(last)}\n`)
   return last.state === 'completed' ? EXIT.ok : EXIT.failure
 }

@@ -20,8 +20,8 @@ const VERBS: Readonly<Record<string, (parameters: readonly string[], io: Io) => 
 
 export const command: Command = {
   summary: 'list models, and bring them to agents',
-  usage: `usage: dalston models ls [--engine ID] [--stage NAME] [--json]
-       dalston models show ID [--json]
+  usage: `usage: dalston models ls [--engine ID] [--stage NAME] [--agent-data DIR] [--json]
+       dalston models show ID [--agent-data DIR] [--json]
        dalston models ps [--json]
        dalston models pull ID [where] [--no-wait] [--json]
        dalston models rm|pin|unpin ID [where] [--no-wait] [--json]

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { defaultDataPath, describeDataFolder } from '#host/data-folder.ts'
@@ -25,9 +25,28 @@ export function readOwnEntry(id: string, agentData: string): CatalogModel | null
   const text = textOf(path)
   if (text === null) return null
   const parsed = CatalogModel.safeParse(yamlOf(text, path))
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new CommandError(`${path}: ${issue?.path.join('.')}: ${issue?.message}`, EXIT.failure)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new CommandError(`${path}: ${issue?.path.join('.')}: ${issue?.message}`, EXIT.failure)
+  }
+  if (parsed.data.id === id) return parsed.data
+  throw new CommandError(`${path}: id: expected the name of its file, got ${parsed.data.id}`, EXIT.failure)
+}
+
+/** All of them; `onBroken` hears of each that cannot be read. */
+export function readOwnEntries(agentData: string, onBroken: (sentence: string) => void): CatalogModel[] {
+  const ids = namesIn(join(agentData, 'models', 'catalog'))
+    .filter((name) => name.endsWith('.yaml') && !name.endsWith('.ordered.yaml'))
+    .map((name) => name.slice(0, -'.yaml'.length))
+  return ids.flatMap((id) => {
+    try {
+      return readOwnEntry(id, agentData) ?? []
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error
+      onBroken(error.message)
+      return []
+    }
+  })
 }
 
 /** Where it was written. An entry that is there already stays. */
@@ -44,6 +63,14 @@ export function writeOwnEntry(entry: CatalogModel, remarks: readonly string[], a
     throw new CommandError(`${path}: ${problem}`, EXIT.failure, { cause })
   }
   return path
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort()
+  } catch {
+    return [] // there is none, or it is not ours to read: the server's list is what is left
+  }
 }
 
 function textOf(path: string): string | null {

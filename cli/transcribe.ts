@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Dalston } from '#client/dalston.ts'
-import { DalstonUnreachable, DalstonUnreadable } from '#client/errors.ts'
+import { DalstonProblem, DalstonUnreachable, DalstonUnreadable } from '#client/errors.ts'
 import { defaultDataPath } from '#host/data-folder.ts'
 import { CommandError, EXIT, type ExitCode, exitCodeOf, sentenceOf } from './exit-codes.ts'
 import {
@@ -15,6 +15,7 @@ import type { Interrupts } from './interrupts.ts'
 import type { Command, Io } from './io.ts'
 import { cancelJobs, letGo } from './let-go.ts'
 import { type LocalServer, startLocalServer } from './local-server.ts'
+import { agentDataFolder, readOwnEntry } from './own-entries.ts'
 import { progressView } from './progress-view.ts'
 import { outputNames, type Recording, readRecording } from './recordings.ts'
 import { embeddedNote } from './render-end.ts'
@@ -95,7 +96,8 @@ async function transcribeAll(
     } catch (error) {
       codes[index] = exitCodeOf(error)
       view.finish(recording.label)
-      view.note(`${recording.label}: ${sentenceOf(error)}`)
+      const [sentence = '', ...hints] = [...sentenceOf(error).split('\n'), ...hintsOf(error, request, io)]
+      for (const line of [`${recording.label}: ${sentence}`, ...hints]) view.note(line)
     }
   })
   if (note !== null) view.note(note)
@@ -151,6 +153,13 @@ async function deliver(
   const path = join(request.outputFolder, name)
   writeFileSync(path, text)
   view.note(path)
+}
+
+/** A model of this machine's owner is unknown to the server until an agent has it. */
+function hintsOf(error: unknown, { fields: { model = 'auto' } }: TranscribeRequest, io: Io): string[] {
+  if (!(error instanceof DalstonProblem) || error.code !== 'model_not_found') return []
+  const own = readOwnEntry(model, agentDataFolder(undefined, io.environment))
+  return own === null ? [] : [`  ${own.id} was added on this machine; try: dalston models pull ${own.id}`]
 }
 
 function timeoutLine(recording: Recording, jobId: string | null): string {

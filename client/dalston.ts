@@ -44,6 +44,11 @@ interface ModelFilter {
   readonly stage?: string | undefined
 }
 
+interface InPool {
+  /** Where the operation was begun with one. */
+  readonly pool?: string | undefined
+}
+
 interface Abortable {
   readonly signal?: AbortSignal | undefined
 }
@@ -170,16 +175,17 @@ export class Dalston {
     return this.#connection.json(ModelOperationView, OPERATIONS, jsonBody(request))
   }
 
-  modelOperation(id: string): Promise<ModelOperationView> {
-    return this.#connection.json(ModelOperationView, `${OPERATIONS}/${encodeURIComponent(id)}`)
+  modelOperation(id: string, { pool }: InPool = {}): Promise<ModelOperationView> {
+    return this.#connection.json(ModelOperationView, `${OPERATIONS}/${encodeURIComponent(id)}${inPool(pool)}`)
   }
 
   /** The operation as it stands at each change, until it is over. */
   watchModelOperation(
     id: string,
-    { signal }: Abortable = {},
+    { signal, pool }: Abortable & InPool = {},
   ): AsyncGenerator<ModelOperationView, void, void> {
-    return watchOperation(this.#connection, `${OPERATIONS}/${encodeURIComponent(id)}/events`, signal ?? null)
+    const path = `${OPERATIONS}/${encodeURIComponent(id)}/events${inPool(pool)}`
+    return watchOperation(this.#connection, path, signal ?? null)
   }
 
   async agents(): Promise<readonly AgentView[]> {
@@ -241,6 +247,10 @@ export class Dalston {
 
 function jobPath(id: string): string {
   return `${TRANSCRIPTIONS}/${encodeURIComponent(id)}`
+}
+
+function inPool(pool: string | undefined): string {
+  return pool === undefined ? '' : `?pool=${encodeURIComponent(pool)}`
 }
 
 function agentPath(id: string): string {

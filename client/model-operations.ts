@@ -9,7 +9,7 @@ const SILENCE_MS = 45_000
 
 /**
  * A model operation as it stands at each change, until it is over; across disconnects, since each view is whole. Ends
- * after the last view.
+ * after the last view, and never before it.
  * @throws DalstonProblem (no such operation, bad key), DalstonUnreachable, or the signal's reason.
  */
 export async function* watchOperation(
@@ -22,7 +22,8 @@ export async function* watchOperation(
     const headers = { accept: 'text/event-stream' }
     const answer = await connection.sendOnce(path, { headers, signal: signal ?? undefined })
     if (answer instanceof Response && !answer.ok && !isPassing(answer)) throw await refusal(answer, request)
-    let lost: unknown = answer
+    let lost: unknown = answer instanceof Response ? 'the event stream keeps ending' : answer.cause
+    if (answer instanceof Response && !answer.ok) lost = `status ${answer.status}`
     if (answer instanceof Response && answer.ok) {
       try {
         for await (const { data } of readMessages(answer, SILENCE_MS)) {

@@ -30,11 +30,14 @@ export type ModelOrder = z.infer<typeof ModelOrder>
 export const OrderState = z.enum(['queued', 'pulling', 'verifying', 'loading', 'completed', 'failed'])
 export type OrderState = z.infer<typeof OrderState>
 
+/** No model has a terabyte: sums over a fleet stay whole numbers. */
+const Bytes = z.int().min(0).max(1_000_000_000_000)
+
 /** How far an order is. `bytes_total` is null until every size is known. */
 export const OrderProgress = z.strictObject({
   state: OrderState,
-  bytes_done: z.int().min(0),
-  bytes_total: z.int().min(0).nullable(),
+  bytes_done: Bytes,
+  bytes_total: Bytes.nullable(),
   /** Present where it failed. */
   error: TaskError.nullable(),
 })
@@ -70,6 +73,9 @@ export const CreateModelOperation = z.strictObject({
 })
 export type CreateModelOperation = z.infer<typeof CreateModelOperation>
 
+/** What an operator may send of an entry: with the rest of its order it goes to agents in one frame. */
+export const MAX_ENTRY_BYTES = 60_000
+
 /** `GET /v1/models/operations/{id}`, and each event of its stream: all agents as one, and one by one. */
 export const ModelOperationView = z.strictObject({
   id: OperationId,
@@ -77,9 +83,12 @@ export const ModelOperationView = z.strictObject({
   model_id: ModelId,
   state: z.enum(['running', 'completed', 'failed']),
   created_at: z.iso.datetime(),
-  /** Sums over the agents; the total is null while one of them does not know its own. */
+  /** Sums over all agents; the total is null while one of them does not know its own. */
   bytes_done: z.int().min(0),
   bytes_total: z.int().min(0).nullable(),
+  /** How many agents are in each state. */
+  counts: z.record(OrderState, z.int().min(0)),
+  /** All of them up to a hundred; of more a hundred: those that failed first, then those under way. */
   agents: z.array(
     OrderProgress.extend({
       agent_id: AgentId,

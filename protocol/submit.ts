@@ -43,10 +43,15 @@ const entityTypes = z
 const vocabulary = z
   .string()
   .max(20_000)
-  .transform((text) =>
-    text.trim().startsWith('[') ? text : JSON.stringify(text.split(',').map((term) => term.trim())),
-  )
+  .transform((text) => (text.trim().startsWith('[') ? text : JSON.stringify(termsOf(text))))
   .pipe(json(Vocabulary))
+
+function termsOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((term) => term.trim())
+    .filter((term) => term !== '')
+}
 
 const StageOverride = z.strictObject({ required: z.boolean().optional() })
 export const PipelineOverrides = z.strictObject({

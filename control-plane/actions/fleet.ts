@@ -1,14 +1,12 @@
 import type { Measurements } from '#core/registry/gauges.ts'
-import { modelViews } from '#core/registry/model-views.ts'
 import { ackOf } from '#core/registry/tasks.ts'
 import type { EngineView, Health, ModelView } from '#protocol/api.ts'
 import { jobIdOf, Pool, type TaskId } from '#protocol/ids.ts'
-import { nearest } from '#protocol/nearest.ts'
+import { similar } from '#protocol/nearest.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { type AgentRow, isRevoked } from '#store/agents.ts'
 import { countByStatus, poolOfJob } from '#store/jobs.ts'
-import { catalog } from '../catalog.ts'
 import type { Bindings } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 import type { Caller } from './caller.ts'
@@ -42,7 +40,8 @@ export async function listModels(
   caller: Caller,
   { engineId, stage }: ModelFilter = { engineId: null, stage: null },
 ): Promise<ModelView[]> {
-  return modelViews(catalog.models, await listEngines(env, caller))
+  const models = await registryOf(env, caller.pool).models()
+  return models
     .filter((model) => engineId === null || model.engine === engineId)
     .filter((model) => stage === null || model.stage === stage)
 }
@@ -52,19 +51,19 @@ export async function readModel(env: Bindings, caller: Caller, name: string): Pr
   const models = await listModels(env, caller)
   const found = models.find(({ id, aliases }) => id === name || aliases.some((alias) => alias === name))
   if (found !== undefined) return found
-  const near = nearest(
+  const near = similar(
     name,
     models.map(({ id }) => id),
   )
   throw new ProblemError(
     'not_found',
-    `There is no model "${name.slice(0, 100)}".${near === undefined ? '' : ` Did you mean ${near}?`}`,
+    `There is no model "${name.slice(0, 100)}". ${near === undefined ? 'GET /v1/models lists them.' : `Did you mean ${near}?`}`,
   )
 }
 
 /**
  * An agent's socket; null for an agent that was revoked while it came in: whoever cut its sockets may have missed this one.
- * The registry trusts these two headers, so they are set here and nowhere else.
+ * The registry trusts these headers, so an agent cannot bring them.
  */
 export async function connectAgent(
   env: Bindings,
@@ -73,6 +72,7 @@ export async function connectAgent(
 ): Promise<Response | null> {
   const headers = new Headers(request.headers)
   headers.delete('authorization')
+  headers.delete('x-dalston-operation-id')
   headers.set('x-dalston-agent-id', agent.id)
   headers.set('x-dalston-agent-name', encodeURIComponent(agent.name))
   const registry = registryOf(env, agent.pool)

@@ -1,6 +1,12 @@
 import { type ModelId, newId, OperationId } from '#protocol/ids.ts'
-import type { CreateModelOperation, ModelOperationView, OrderTarget } from '#protocol/model-order.ts'
-import { nearest } from '#protocol/nearest.ts'
+import type { CatalogModel } from '#protocol/model.ts'
+import {
+  type CreateModelOperation,
+  MAX_ENTRY_BYTES,
+  type ModelOperationView,
+  type OrderTarget,
+} from '#protocol/model-order.ts'
+import { similar } from '#protocol/nearest.ts'
 import { listAgentIds } from '#store/agents.ts'
 import { catalog } from '../catalog.ts'
 import type { Bindings } from '../env.ts'
@@ -15,10 +21,12 @@ export async function beginOperation(
   caller: Caller,
   asked: CreateModelOperation,
 ): Promise<ModelOperationView> {
+  if (asked.keep_alive_seconds !== undefined && asked.action !== 'prefetch')
+    throw new ProblemError('invalid_request', 'keep_alive_seconds: expected with prefetch only.')
   const entry = asked.entry ?? null
+  if (entry !== null) checkEntry(entry, asked.model)
   const modelId = entry?.id ?? (await knownModel(env, caller, asked.model))
-  const pool = asked.pool ?? caller.pool
-  const begun = await env.REGISTRY.getByName(`pool:${pool}`).beginOperation(
+  const begun = await registryOf(env, caller).beginOperation(
     {
       id: OperationId.parse(newId('op', Date.now(), randomBytes(16))),
       tenantId: caller.tenantId,
@@ -28,7 +36,7 @@ export async function beginOperation(
       keepAliveSeconds: asked.keep_alive_seconds ?? null,
     },
     asked.target,
-    await listAgentIds(env.DB, { ...caller, pool }),
+    await listAgentIds(env.DB, caller),
   )
   if (begun.ok && begun.operation !== null) return begun.operation
   if (begun.ok) throw new Error('an operation that was begun is not there')
@@ -58,6 +66,23 @@ export async function followOperation(
   return registryOf(env, caller).fetch(new Request(request.url, { headers, signal: request.signal }))
 }
 
+/** An agent takes what an entry says for a fact about a hub's files: nothing else may come in one. */
+function checkEntry(entry: CatalogModel, name: string): void {
+  const fault = faultOf(entry, name)
+  if (fault !== null) throw new ProblemError('invalid_request', fault)
+}
+
+function faultOf(entry: CatalogModel, name: string): string | null {
+  if (entry.id !== name && !entry.aliases.some((alias) => alias === name))
+    return `entry.id: expected the entry of "${name.slice(0, 100)}", got that of ${entry.id}.`
+  if (entry.source.kind === 'bundled')
+    return 'entry.source.kind: expected hub or folder; what is bundled comes with an installation.'
+  const sizeBytes = new TextEncoder().encode(JSON.stringify(entry)).length
+  if (sizeBytes > MAX_ENTRY_BYTES)
+    return `entry: expected at most ${MAX_ENTRY_BYTES} bytes of JSON, got ${sizeBytes}.`
+  return null
+}
+
 /** By id or alias, in the catalog or announced by an agent. */
 async function knownModel(env: Bindings, caller: Caller, name: string): Promise<ModelId> {
   const inCatalog = catalog.models.find(
@@ -67,7 +92,7 @@ async function knownModel(env: Bindings, caller: Caller, name: string): Promise<
   const models = await listModels(env, caller)
   const announced = models.find(({ id }) => id === name)
   if (announced !== undefined) return announced.id
-  const near = nearest(
+  const near = similar(
     name,
     models.map(({ id }) => id),
   )

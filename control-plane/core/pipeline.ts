@@ -101,7 +101,10 @@ function choose(parameters: JobParameters, offer: Offer): Pipeline {
   const transcribe = keptStage(offer, 'transcribe') ?? chooseTranscriber(parameters, offer)
   stages.push(transcribe)
   const { word_timestamps, diarization } = transcribe.requirements
-  if (parameters.granularity === 'word' && !word_timestamps) add('align')
+  if (parameters.granularity === 'word' && !word_timestamps) {
+    if (transcribe.requirements.translation) skipped.push({ stage: 'align', reason: NOT_SPOKEN })
+    else add('align')
+  }
   if (parameters.speakerDetection === 'diarize' && !diarization) add('diarize')
   for (const stage of parameters.enrichment) if (stage !== 'refine') add(stage)
   if (asksRedaction(parameters)) add('pii_detect')
@@ -109,6 +112,8 @@ function choose(parameters: JobParameters, offer: Offer): Pipeline {
   if (parameters.enrichment.includes('refine')) add('refine')
   return { stages, skipped, unused: unusedBy(transcribe, parameters, offer) }
 }
+
+const NOT_SPOKEN = 'the words of a translation are not spoken in the recording'
 
 /** Words for the transcriber that it can do nothing with. */
 function unusedBy({ engineId }: ChosenStage, { speech }: JobParameters, { running }: Offer): Unused[] {

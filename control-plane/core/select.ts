@@ -64,8 +64,10 @@ export function select(
   wishes: Wishes = NO_WISHES,
 ): Selection {
   const reasons: EngineReason[] = []
+  const engines = new Set<string>()
   let best: Choice | null = null
   for (const { agentId, engine } of running) {
+    engines.add(engine.manifest.id)
     let reason = null
     for (const model of candidates(engine, requirements)) {
       const problem = problemOf(requirements, engine, model)
@@ -80,7 +82,6 @@ export function select(
     }
   }
   if (best !== null) return { ok: true, choice: best }
-  const engines = new Set<string>(reasons.map(({ engine_id }) => engine_id))
   const catalogAlternatives = alternatives(requirements, catalog, engines)
   return { ok: false, error: { requirements, runningEngines: reasons, catalogAlternatives } }
 }
@@ -152,9 +153,8 @@ function isBetter(a: Choice, b: Choice, requirements: Requirements, wishes: Wish
 }
 
 /**
- * What counts, most important first: a real model before the embedded one; the
- * one that its catalog puts in front; what spares a stage; for a named language a
- * model made for few, else one for any; loaded before on disk; fast before slow.
+ * What counts, most important first: a real model before the embedded one; the one that its catalog puts in front; what
+ * spares a stage; for a named language a model made for few, else one for any; loaded before on disk; fast before slow.
  */
 function rank({ engine, model }: Choice, requirements: Requirements, wishes: Wishes): readonly number[] {
   const { manifest } = engine

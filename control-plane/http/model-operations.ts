@@ -1,4 +1,6 @@
+import { Pool } from '#protocol/ids.ts'
 import { CreateModelOperation } from '#protocol/model-order.ts'
+import type { Caller } from '../actions/caller.ts'
 import { beginOperation, followOperation, readOperation } from '../actions/model-operations.ts'
 import { json, parse } from './answers.ts'
 import { readJson } from './body.ts'
@@ -7,14 +9,25 @@ import type { KeyContext } from './context.ts'
 /** Orders to agents about models: begun, looked at, watched. */
 export async function create({ request, env, caller }: KeyContext): Promise<Response> {
   const asked = parse(CreateModelOperation, await readJson(request), 'request')
-  const operation = await beginOperation(env, caller, asked)
-  return json(operation, 202, { location: `/v1/models/operations/${operation.id}` })
+  const operation = await beginOperation(env, inPool(caller, asked.pool), asked)
+  const query = asked.pool === undefined ? '' : `?pool=${asked.pool}`
+  return json(operation, 202, { location: `/v1/models/operations/${operation.id}${query}` })
 }
 
-export async function read({ env, caller, params }: KeyContext): Promise<Response> {
-  return json(await readOperation(env, caller, params.id ?? ''))
+export async function read({ env, caller, params, url }: KeyContext): Promise<Response> {
+  return json(await readOperation(env, inPool(caller, poolOf(url)), params.id ?? ''))
 }
 
-export async function events({ request, env, caller, params }: KeyContext): Promise<Response> {
-  return followOperation(env, caller, params.id ?? '', request)
+export async function events({ request, env, caller, params, url }: KeyContext): Promise<Response> {
+  return followOperation(env, inPool(caller, poolOf(url)), params.id ?? '', request)
+}
+
+/** An operation is kept where its agents are. */
+function poolOf({ searchParams }: URL): Pool | undefined {
+  const pool = searchParams.get('pool')
+  return pool === null ? undefined : parse(Pool, pool, 'pool')
+}
+
+function inPool(caller: Caller, pool: Pool | undefined): Caller {
+  return pool === undefined ? caller : { ...caller, pool }
 }

@@ -10,7 +10,7 @@ const OPENAI_MODELS: ReadonlySet<string> = new Set([
   'gpt-4o-transcribe-diarize',
   'gpt-4o-transcribe-latest',
 ])
-const OPENAI_FIELDS = ['response_format', 'stream', 'temperature', 'timestamp_granularities[]']
+const OPENAI_FIELDS = ['response_format', 'stream', 'timestamp_granularities[]']
 
 export function refuseOpenAiShape(form: unknown): void {
   if (typeof form !== 'object' || form === null) return

@@ -5,6 +5,9 @@ import { EVENT_STREAM, Subscribers } from './subscribers.ts'
 /** Many agents speak at once; a reader wants to see it move, not each word. */
 const PUBLISH_EVERY_MS = 1_000
 
+/** Each view is whole: a reader that is this many behind is let go, and sees the newest one when it comes back. */
+const MAX_WAITING = 8
+
 /** The id of the last event: who comes back with it has seen everything. */
 const ENDED = 'ended'
 
@@ -33,7 +36,7 @@ export class OperationStreams {
   }
 
   #subscribe(view: ModelOperationView, signal: AbortSignal): ReadableStream<Uint8Array> {
-    const stream = this.#streams.get(view.id) ?? { subscribers: new Subscribers(), timer: null }
+    const stream = this.#streams.get(view.id) ?? { subscribers: new Subscribers(MAX_WAITING), timer: null }
     this.#streams.set(view.id, stream)
     const body = stream.subscribers.subscribe([frameOf(view)], signal)
     if (view.state !== 'running') this.#end(view.id, stream)
@@ -41,10 +44,10 @@ export class OperationStreams {
   }
 
   /** Shown within a second, the end at once. */
-  changed(id: OperationId): void {
+  changed(id: OperationId, isOver: boolean): void {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
-    if (this.#viewOf(id)?.state !== 'running') this.#publish(id, stream)
+    if (isOver) this.#publish(id, stream)
     else stream.timer ??= setTimeout(() => this.#publish(id, stream), PUBLISH_EVERY_MS)
   }
 

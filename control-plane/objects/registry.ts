@@ -8,6 +8,7 @@ import type { RegistryEffect } from '#core/registry/effects.ts'
 import { type Gauges, gaugesOf } from '#core/registry/gauges.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
+import { modelViews } from '#core/registry/model-views.ts'
 import { operationView } from '#core/registry/operation-view.ts'
 import { type NewOperation, type OperationBegun, orderable } from '#core/registry/operations.ts'
 import { selectFor } from '#core/registry/presence.ts'
@@ -19,7 +20,7 @@ import { agentViews, engineViews, type Looking } from '#core/registry/views.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { coreSettings } from '#core/settings.ts'
 import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
-import type { AgentView, EngineView } from '#protocol/api.ts'
+import type { AgentView, EngineView, ModelView } from '#protocol/api.ts'
 import {
   AgentId,
   type JobId,
@@ -144,8 +145,10 @@ export class Registry extends DurableObject<Bindings> {
   ): Promise<OperationBegun> {
     const { state } = this.#loop
     const asked = orderable(state, target, own, this.#context.settings.modelQueueLimit)
-    if (asked.ok) this.#loop.handle({ type: 'operation.begin', operation, agentIds: asked.agentIds })
-    return asked.ok ? { ok: true, operation: operationView(state, operation.id) } : asked
+    if (!asked.ok) return asked
+    const { agentIds, full } = asked
+    this.#loop.handle({ type: 'operation.begin', operation, agentIds, full })
+    return { ok: true, operation: operationView(state, operation.id) }
   }
 
   /** Null: there is none, or it is another tenant's. */
@@ -156,6 +159,11 @@ export class Registry extends DurableObject<Bindings> {
 
   async engines(): Promise<EngineView[]> {
     return engineViews(this.#loop.state, this.#looking())
+  }
+
+  /** Worked out here: the engines of a large fleet are more than one call can carry. */
+  async models(): Promise<ModelView[]> {
+    return modelViews(catalog.models, engineViews(this.#loop.state, this.#looking()))
   }
 
   async agents(pool: Pool): Promise<AgentView[]> {
@@ -173,9 +181,10 @@ export class Registry extends DurableObject<Bindings> {
 
   /** An agent's socket, or who watches an operation; the Worker has checked who they are and says so. */
   override async fetch(request: Request): Promise<Response> {
-    const watched = request.headers.get('x-dalston-operation-id')
-    if (watched !== null) return this.#streams.answer(OperationId.parse(watched), request)
-    const agentId = AgentId.parse(request.headers.get('x-dalston-agent-id'))
+    const connecting = request.headers.get('x-dalston-agent-id')
+    if (connecting === null)
+      return this.#streams.answer(OperationId.parse(request.headers.get('x-dalston-operation-id')), request)
+    const agentId = AgentId.parse(connecting)
     const name = decodeURIComponent(request.headers.get('x-dalston-agent-name') ?? agentId)
     const greeted = this.#loop.state.agents.get(agentId)?.session?.id ?? null
     const { client, session } = this.#sockets.accept(agentId, name, greeted)
@@ -255,7 +264,7 @@ export class Registry extends DurableObject<Bindings> {
       case 'job.waits':
         return this.#jobs.waits(effect)
       case 'operation.changed':
-        this.#streams.changed(effect.operationId)
+        this.#streams.changed(effect.operationId, effect.isOver)
         return null
       case 'close':
         this.#sockets.close(effect.sessionId, effect.code, effect.reason)

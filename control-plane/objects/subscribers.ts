@@ -16,7 +16,12 @@ const encoder = new TextEncoder()
 /** The SSE readers of one job, or of one model operation. The timer lives only while there are readers: it would keep the object awake. */
 export class Subscribers {
   readonly #readers = new Map<ReadableStreamDefaultController<Uint8Array>, AbortSignal>()
+  readonly #maxWaiting: number
   #timer: ReturnType<typeof setInterval> | null = null
+
+  constructor(maxWaiting = MAX_WAITING) {
+    this.#maxWaiting = maxWaiting
+  }
 
   /** A stream that begins with `frames` and then carries what is published, until the terminal event. */
   subscribe(frames: readonly string[], signal: AbortSignal): ReadableStream<Uint8Array> {
@@ -58,10 +63,14 @@ export class Subscribers {
 
   #write(chunk: Uint8Array): void {
     for (const controller of [...this.#readers.keys()]) {
-      if (hasRoom(controller) && enqueueQuietly(controller, chunk)) continue
+      if (this.#hasRoom(controller) && enqueueQuietly(controller, chunk)) continue
       closeQuietly(controller)
       this.#remove(controller)
     }
+  }
+
+  #hasRoom(controller: ReadableStreamDefaultController<Uint8Array>): boolean {
+    return (controller.desiredSize ?? 0) > -this.#maxWaiting
   }
 
   #remove(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -76,10 +85,6 @@ export class Subscribers {
 export function frame(seq: number | null, event: JobEvent): string {
   const id = seq === null ? '' : `id: ${seq}\n`
   return `${id}event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
-}
-
-function hasRoom(controller: ReadableStreamDefaultController<Uint8Array>): boolean {
-  return (controller.desiredSize ?? 0) > -MAX_WAITING
 }
 
 /** False when the reader went without our being told: its stream is closed or errored. */

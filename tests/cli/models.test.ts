@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import { operationLines } from '#cli/operation-view.ts'
 import { AgentId, ModelId, OperationId } from '#protocol/ids.ts'
 import { CatalogModel } from '#protocol/model.ts'
-import type { ModelOperationView } from '#protocol/model-order.ts'
+import type { ModelOperationView, OrderState } from '#protocol/model-order.ts'
 import {
   json,
   problem,
@@ -58,8 +58,15 @@ function anOperation(state: ModelOperationView['state'], ...agents: Part[]): Mod
     created_at: '2026-01-01T00:00:00.000Z',
     bytes_done: sum(({ bytes_done }) => bytes_done),
     bytes_total: sum(({ bytes_total }) => bytes_total),
+    counts: countsOf(all),
     agents: all,
   }
+}
+
+function countsOf(agents: readonly { readonly state: OrderState }[]): ModelOperationView['counts'] {
+  const counts = { queued: 0, pulling: 0, verifying: 0, loading: 0, completed: 0, failed: 0 }
+  for (const { state } of agents) counts[state]++
+  return counts
 }
 
 const event = (view: ModelOperationView) => `event: operation\ndata: ${JSON.stringify(view)}\n\n`
@@ -141,6 +148,49 @@ describe('pull, rm, pin, unpin, prefetch', () => {
     expect(ordered()).toBeNull()
   })
 
+  test('[CLI33] a stream that ends before the operation does is opened again', async () => {
+    server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
+    const last = event(anOperation('completed', { state: 'completed' }))
+    server.on(
+      `GET ${OPERATIONS}/${OPERATION}/events`,
+      stream([event(anOperation('running', {}))]),
+      stream([last]),
+    )
+    expect(await terminal.dalston('models', 'pull', 'whisper-base')).toBe(0)
+  })
+
+  test('[CLI33] Ctrl-C leaves; the operation goes on, and stdout stays clean', async () => {
+    server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
+    server.on(`GET ${OPERATIONS}/${OPERATION}/events`, (request, response) => {
+      terminal.interrupt()
+      return stream([event(anOperation('running', {}))], 'open')(request, response)
+    })
+    expect(await terminal.dalston('models', 'pull', 'whisper-base', '--json')).toBe(130)
+    expect(terminal.out).toBe('')
+    expect(terminal.err).toContain(`it goes on without you: GET ${OPERATIONS}/${OPERATION}`)
+  })
+
+  test('[CLI33] what agents and servers call themselves moves no cursor', async () => {
+    const error = { code: 'x', message: 'no \x1b[2Jroom', retryable: false }
+    pulls([anOperation('failed', { name: 'b\x1b]0;x\x07ox', state: 'failed', error })])
+    await terminal.dalston('models', 'pull', 'whisper-base')
+    server.on(`POST ${OPERATIONS}`, problem('conflict', 409, 'none \x1b[2J here'))
+    await terminal.dalston('models', 'pull', 'whisper-base')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    expect(terminal.err.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f]/)
+    expect(terminal.err).toContain('here')
+  })
+
+  test('[CLI34] in another pool, agents go by their ids, and the operation is watched there', async () => {
+    server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
+    const route = `GET ${OPERATIONS}/${OPERATION}/events?pool=annex`
+    server.on(route, stream([event(anOperation('completed', { state: 'completed' }))]))
+    const elsewhere = ['models', 'pull', 'x', '--pool', 'annex']
+    expect(await terminal.dalston(...elsewhere, '--agent', AGENT_ID)).toBe(0)
+    expect(ordered()).toMatchObject({ pool: 'annex' })
+    expect(await terminal.dalston(...elsewhere, '--agent', 'laptop')).toBe(2)
+  })
+
   test('[CLI33] prefetch says how long', async () => {
     server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
     await terminal.dalston('models', 'prefetch', 'x', '--keep-alive', '60', '--no-wait')
@@ -166,6 +216,9 @@ describe('pull, rm, pin, unpin, prefetch', () => {
     writeFileSync(join(folder, 'own.yaml'), JSON.stringify({ ...entry, licence: 'MIT' }))
     expect(await terminal.dalston('models', 'pull', 'own')).toBe(1)
     expect(terminal.err).toMatch(/own\.yaml: .*licence/)
+    writeFileSync(join(folder, 'own.yaml'), JSON.stringify({ ...entry, id: 'else' }))
+    expect(await terminal.dalston('models', 'pull', 'own')).toBe(1)
+    expect(terminal.err).toContain('own.yaml: id: expected the name of its file, got else')
   })
 })
 
@@ -196,6 +249,10 @@ describe('ls, show, ps', () => {
     expect(await terminal.dalston('models', 'show', 'embedded-en')).toBe(0)
     expect(terminal.out).toMatch(/in memory +laptop/)
     expect(terminal.out).toMatch(/model.onnx +1 B +a{64}/)
+    const everywhere = Array.from({ length: 25 }, () => AGENT_ID)
+    server.on('GET /v1/models/embedded-en', json(aModel({ available_on: everywhere })))
+    await terminal.dalston('models', 'show', 'embedded-en')
+    expect(terminal.out).toMatch(/on disk +(laptop, ){20}5 more\n/)
     server.on('GET /v1/engines', json({ engines: [anEngine()] }))
     terminal.out = ''
     expect(await terminal.dalston('models', 'ps')).toBe(0)
@@ -214,6 +271,15 @@ test('[CLI33] on a terminal: one bar for all, a line for each agent', () => {
     '  box-1  pulling  500 MB of 1.0 GB',
     '  box-2  queued, it is not connected: it goes on when it is back',
   ])
+})
+
+test('[CLI33] of more agents than lines, those that need looking at and how many more there are', () => {
+  const done = Array.from({ length: 40 }, () => ({ state: 'completed', bytes_done: 1e9 }) as const)
+  const view = anOperation('running', ...done, ...Array.from({ length: 30 }, () => ({})))
+  const lines = operationLines({ ...view, counts: { ...view.counts, completed: 4_940 } })
+  expect(lines.length).toBe(22)
+  expect(lines[1]).toBe('  box-41  pulling  0 B of 1.0 GB')
+  expect(lines.at(-1)).toBe('  and 4950 more: 30 pulling, 4940 completed in all')
 })
 
 const SHA = 'c'.repeat(40)
@@ -343,8 +409,9 @@ describe('add', () => {
 
   test('[CLI38] an id that would climb out of the folder is refused', async () => {
     hub(FILES, { model_type: 'whisper' })
-    expect(await add('--id', '../evil')).toBe(1)
+    expect(await add('--id', '../evil')).toBe(2)
     expect(terminal.err).toContain('expected a model id')
+    expect(server.requests).toEqual([])
   })
 
   test('[CLI37] what is no hf:OWNER/NAME is a usage error', async () => {

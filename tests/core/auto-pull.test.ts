@@ -23,6 +23,7 @@ import { RegistryRun } from './kit/registry-run.ts'
 const WHISPER = anEngine({ id: 'whisper', stages: ['transcribe'], needsModel: true })
 const BASE = ModelId.parse('whisper-base')
 const OPERATION = OperationId.parse(`op_${'0'.repeat(26)}`)
+const OTHER = OperationId.parse(`op_${'0'.repeat(25)}1`)
 const MIB = 1024 ** 2
 
 function model(id: string, parts: object = {}): CatalogModel {
@@ -58,15 +59,39 @@ function ready(context = CONTEXT): RegistryRun {
   return run
 }
 
-function wait(run: RegistryRun, number = 1): void {
+function wait(run: RegistryRun, number = 1, operationId = OPERATION): void {
   const job = { jobId: jobId(number), tenantId: TenantId.parse('default'), parameters: ASKED }
-  run.tell({ type: 'wait', job, pongs: run.pongs, operationId: OPERATION })
+  run.tell({ type: 'wait', job, pongs: run.pongs, operationId })
 }
 
-function say(run: RegistryRun, parts: Partial<OrderProgress>): void {
+function say(
+  run: RegistryRun,
+  parts: Partial<OrderProgress>,
+  { agent = 1, operation_id = OPERATION }: { agent?: number; operation_id?: OperationId } = {},
+): void {
   const progress = { state: 'pulling', bytes_done: 0, bytes_total: 100, error: null, ...parts } as const
-  run.says(1, { type: 'model.progress', operation_id: OPERATION, model_id: BASE, progress })
+  run.says(agent, { type: 'model.progress', operation_id, model_id: BASE, progress })
 }
+
+/** The model is on an agent's disk. */
+function announce(run: RegistryRun, agent = 1): void {
+  const engines = [...EVERYTHING.slice(0, 1), { ...WHISPER, models: [aModel('whisper-base')] }]
+  run.says(agent, { type: 'agent.status', slots: 2, models_free_bytes: null, engines })
+}
+
+/** An operator's pull of the same model. */
+function order(run: RegistryRun, ...agents: number[]): void {
+  const tenantId = TenantId.parse('default')
+  const pull = { tenantId, action: 'pull', modelId: BASE, entry: null, keepAliveSeconds: null } as const
+  run.tell({
+    type: 'operation.begin',
+    operation: { id: OTHER, ...pull },
+    agentIds: agents.map((number) => agentId(number)),
+  })
+}
+
+const FULL = { code: 'disk_full', message: 'There is no room.', retryable: false }
+const givenUp = (run: RegistryRun) => run.state.outbox.has(`unavailable:${jobId()}`)
 
 describe('the pull', () => {
   test('[AP1] an agent with the engine is told to pull, once, whoever else waits for it', () => {
@@ -75,6 +100,27 @@ describe('the pull', () => {
     expect(run.sent).toMatchObject([{ message: { type: 'model.order', action: 'pull', model_id: BASE } }])
     wait(run)
     wait(run, 2)
+    expect(run.sent).toEqual([])
+  })
+
+  test('[AP1] one whose agent is away for long is begun anew on another when the job asks again', () => {
+    const run = ready()
+    wait(run)
+    run.disconnect(1)
+    run.nowMs += DEFAULTS.offlineMs + 1
+    run.hello(2, { engines: [...EVERYTHING.slice(0, 1), WHISPER] })
+    wait(run, 1, OTHER)
+    expect(run.sent).toMatchObject([{ to: agentId(2), message: { operation_id: OTHER } }])
+  })
+
+  test('[AP1] so is one that was said to be done and brought no model', () => {
+    const run = ready()
+    wait(run)
+    say(run, { state: 'completed', bytes_done: 100 })
+    wait(run, 1, OTHER)
+    expect(run.sent).toMatchObject([{ to: agentId(1), message: { operation_id: OTHER } }])
+    say(run, { state: 'failed', error: FULL }, { operation_id: OTHER })
+    wait(run, 1, OperationId.parse(`op_${'0'.repeat(25)}2`))
     expect(run.sent).toEqual([])
   })
 
@@ -93,8 +139,7 @@ describe('the pull', () => {
     const run = ready()
     wait(run)
     say(run, { state: 'completed', bytes_done: 100 })
-    const engines = [...EVERYTHING.slice(0, 1), { ...WHISPER, models: [aModel('whisper-base')] }]
-    run.says(1, { type: 'agent.status', slots: 2, models_free_bytes: null, engines })
+    announce(run)
     run.wakeAfter(0, 1)
     expect(run.orders).toEqual([`selected:${jobId()}`])
   })
@@ -113,6 +158,34 @@ describe('the pull', () => {
     run.tell({ type: 'effect.answered', id: `unavailable:${jobId()}`, answer: 'ok' })
     expect(run.state.waiting.size).toBe(0)
     expect(operationView(run.state, OPERATION)).toMatchObject({ state: 'failed' })
+  })
+
+  test('[AP4] another pull of the model failed: the job waits for the one that goes on, or the other way round', () => {
+    for (const [first, last] of [
+      [OTHER, OPERATION],
+      [OPERATION, OTHER],
+    ] as const) {
+      const run = ready()
+      wait(run)
+      order(run, 1)
+      say(run, { state: 'failed', error: FULL }, { operation_id: first })
+      expect(givenUp(run)).toBe(false)
+      say(run, { state: 'failed', error: FULL }, { operation_id: last })
+      expect(givenUp(run)).toBe(true)
+    }
+  })
+
+  test('[AP4] one agent of several failed, and another has the model: the job is told its engines', () => {
+    const run = ready()
+    run.hello(2)
+    order(run, 1, 2)
+    wait(run)
+    announce(run)
+    say(run, { state: 'completed' }, { operation_id: OTHER })
+    say(run, { state: 'failed', error: FULL }, { agent: 2, operation_id: OTHER })
+    expect(givenUp(run)).toBe(false)
+    run.wakeAfter(0, 1)
+    expect(run.orders).toEqual([`selected:${jobId()}`])
   })
 
   test('[AP4] a job that is told so ends; one that has its engines does not', () => {

@@ -60,6 +60,35 @@ describe('orders', () => {
     expect(run.said).toEqual(['agent.welcome → 2'])
   })
 
+  test('[MO1] what was saved and maybe not sent is told again after a load, and each minute that its agent says nothing', () => {
+    const run = pulling()
+    run.reload('s1', 's2')
+    expect(run.nextWakeMs).toBe(run.nowMs)
+    run.wakeAfter(0)
+    expect(run.said).toEqual(['model.order → 1', 'model.order → 2'])
+    say(run, 1, { state: 'pulling' })
+    run.wakeAfter(60_000)
+    expect(run.said).toEqual(['model.order → 2'])
+    run.disconnect(2)
+    run.wakeAfter(60_000)
+    expect(run.said).toEqual([])
+    expect(run.state.ordersDueMs).toBeNull()
+  })
+
+  test('[MO1] the alarm for that is set before the order leaves', () => {
+    const run = pulling()
+    expect(run.nextWakeMs).toBe(run.nowMs + 60_000)
+  })
+
+  test('[MO1] a last word that a load knows nothing of is asked for', () => {
+    const run = pulling()
+    say(run, 2, { state: 'verifying' })
+    say(run, 1, { state: 'completed' })
+    run.reload('s1', 's2')
+    run.wakeAfter(0)
+    expect(run.said).toEqual(['model.order → 2'])
+  })
+
   test('[MO1] one that was begun twice is one', () => {
     const run = pulling()
     begin(run, 1, 2)
@@ -142,6 +171,68 @@ describe('orders', () => {
   })
 })
 
+describe('a fleet', () => {
+  const AGENTS = 5_000
+  const all = Array.from({ length: AGENTS }, (_, index) => index + 1)
+  const fleet = () => {
+    const run = new RegistryRun()
+    for (const number of all) run.hello(number)
+    begin(run, ...all)
+    return run
+  }
+  const lengthy = { ...DISK_FULL, message: 'No room. '.repeat(200) }
+
+  test('[MO4] a final state is one small row, however many agents there are', () => {
+    const run = new RegistryRun()
+    for (const number of all) run.hello(number)
+    const before = run.records.written
+    begin(run, ...all)
+    expect(run.records.written - before).toBe(1)
+    for (const number of all) say(run, number, { state: 'failed', error: lengthy })
+    expect(run.records.written - before).toBe(1 + AGENTS)
+    const sizes = run.records.read().map(({ value }) => JSON.stringify(value).length)
+    expect(Math.max(...sizes)).toBeLessThan(250_000)
+    run.reload(...all.map((number) => `s${number}`))
+    expect(view(run)).toMatchObject({ state: 'failed', counts: { failed: AGENTS } })
+  })
+
+  test('[MO7] its view counts all of them, and tells of a hundred: those that failed, then those under way', () => {
+    const run = fleet()
+    for (const number of all.slice(0, 4_000)) {
+      say(run, number, { state: 'completed', bytes_done: 5, bytes_total: 5 })
+    }
+    say(run, 4_500, { state: 'pulling', bytes_done: 2, bytes_total: 5 })
+    say(run, 5_000, { state: 'failed', error: lengthy })
+    const shown = view(run)
+    expect(shown).toMatchObject({
+      counts: { completed: 4_000, failed: 1, pulling: 1, queued: 998 },
+      bytes_done: 20_002,
+      bytes_total: null,
+    })
+    expect(shown?.agents.length).toBe(100)
+    expect(shown?.agents.slice(0, 3).map(({ state }) => state)).toEqual(['failed', 'pulling', 'queued'])
+    expect(shown?.agents[0]?.error?.message.length).toBe(500)
+  })
+
+  test('[MO8] of large ones fewer are kept: at most 20,000 orders, but always the newest', () => {
+    const run = fleet()
+    for (let number = 1; number <= 6; number++) {
+      run.nowMs += 1
+      const operation = aPull(number)
+      if (number > 1)
+        run.tell({ type: 'operation.begin', operation, agentIds: all.map((one) => agentId(one)) })
+      for (const agent of all) {
+        const progress = { state: 'completed', bytes_done: 0, bytes_total: 0, error: null } as const
+        run.says(agent, { type: 'model.progress', operation_id: idOf(number), model_id: WHISPER, progress })
+      }
+    }
+    run.tell({ type: 'operation.begin', operation: aPull(7), agentIds: [agentId(1)] })
+    expect([...run.state.operations.keys()]).toEqual([3, 4, 5, 6, 7].map(idOf))
+    const kept = run.records.read().filter(({ kind }) => kind === 'order')
+    expect(kept.length).toBe(20_000)
+  })
+})
+
 describe('targets', () => {
   const run = new RegistryRun()
   run.hello(1, { labels: [label('gpu')] })
@@ -167,6 +258,20 @@ describe('targets', () => {
     })
     say(full, 1, { state: 'completed' })
     expect(orderable(full.state, { kind: 'agent', agent_id: agentId(1) }, own, 1)).toMatchObject({ ok: true })
+  })
+
+  test('[MO6] one of several that is full, maybe away for days, ends its own part only', () => {
+    const some = pulling()
+    say(some, 1, { state: 'completed' })
+    const asked = orderable(some.state, { kind: 'fleet' }, own, 1)
+    if (!asked.ok) throw new Error(asked.reason)
+    const { agentIds, full } = asked
+    some.tell({ type: 'operation.begin', operation: aPull(2), agentIds, full })
+    expect(some.said).toEqual(['model.order → 1'])
+    expect(operationView(some.state, idOf(2))).toMatchObject({
+      state: 'running',
+      agents: [{ state: 'queued' }, { state: 'failed', error: { code: 'model_queue_full' } }],
+    })
   })
 })
 

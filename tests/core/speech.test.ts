@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { alternatives } from '#core/alternatives.ts'
 import { PLAIN_SPEECH, type Speech } from '#core/parameters.ts'
 import { choosePipeline } from '#core/pipeline.ts'
+import { select } from '#core/select.ts'
 import type { AnnouncedEngine, Capabilities } from '#protocol/engine.ts'
 import { CatalogModel } from '#protocol/model.ts'
 import { aJob, aModel, anEngine, EVERY_STAGE, parametersOf, requirementsOf } from './kit/builders.ts'
@@ -43,6 +44,20 @@ describe('who can do it', () => {
     const choice = choose({ task: 'translate' }, transcriber('plain', {}))
     const reasons = choice.ok ? [] : choice.error.runningEngines.map(({ reason }) => reason)
     expect(reasons).toContain('plain-model does not translate')
+  })
+
+  test('[SP1] words of a translation are not looked for in the recording', () => {
+    const aligned = others.filter(({ manifest }) => manifest.stages.includes('align'))
+    expect(aligned.length).toBeGreaterThan(0)
+    const able = transcriber('able', { translation: true, word_timestamps: false })
+    const stages = (task: Speech['task']) => {
+      const choice = choose({ task }, able)
+      if (!choice.ok) throw new Error('nobody can do it')
+      return choice.pipeline
+    }
+    expect(stages('transcribe').stages.map(({ requirements }) => requirements.stage)).toContain('align')
+    expect(stages('translate').stages.map(({ requirements }) => requirements.stage)).not.toContain('align')
+    expect(stages('translate').skipped).toMatchObject([{ stage: 'align' }])
   })
 
   test('[SP7] the preferred of the installed models serves, and the embedded one only alone', () => {
@@ -143,6 +158,15 @@ describe('the command that helps', () => {
   }
   const commands = (running: string[], asked = {}) =>
     alternatives(requirementsOf(asked), catalog, new Set(running)).map(({ command }) => command)
+
+  test('[SP5] however many other engines run beside it', () => {
+    const running = [...Array.from({ length: 60 }, () => others[0]), ctc].flatMap((engine) =>
+      engine === undefined ? [] : { agentId: 'a', engine },
+    )
+    const choice = select(requirementsOf({}), running, catalog)
+    const found = choice.ok ? [] : choice.error.catalogAlternatives
+    expect(found.map(({ command }) => command)).toContain('dalston models pull hub')
+  })
 
   test('[SP5] where the engine runs only the model is missing', () => {
     expect(commands(['ctc'])).toEqual([

@@ -10,7 +10,8 @@ import { newSession, nextWakeMs, step } from '#agent/session.ts'
 import { type AgentMessage, CLOSE_CODES, type Grant } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 import { AgentLink } from './agent-link.ts'
-import { type AgentConfig, enginesOf } from './config.ts'
+import { AgentOrders } from './agent-orders.ts'
+import { type AgentConfig, enginesOf, LABEL } from './config.ts'
 import { agentIdOf, grantOf as shortGrant, shortOf } from './names.ts'
 import type { World } from './world.ts'
 
@@ -37,6 +38,7 @@ export class AgentProcess {
   isModelLoaded = false
   readonly runs = new Map<string, Run>()
   readonly files = new Map<string, TaskResult>()
+  readonly orders: AgentOrders
   readonly #world: World
   #bootMs = 0
   #life = 0
@@ -46,6 +48,17 @@ export class AgentProcess {
     this.number = number
     this.id = agentIdOf(number)
     this.config = config
+    this.orders = new AgentOrders(world, this)
+  }
+
+  /** What it announces. */
+  get engines() {
+    return enginesOf(this.config, this.isModelLoaded, this.orders.installed)
+  }
+
+  /** Of two agents one has the label. */
+  get labels() {
+    return this.number % 2 === 0 ? [LABEL] : []
   }
 
   get isRunning(): boolean {
@@ -71,10 +84,10 @@ export class AgentProcess {
       platform: 'sim',
       slots,
       memoryMib,
-      labels: [],
+      labels: this.labels,
       drainLimitMs: DRAIN_LIMIT_MS,
     }
-    const engines = enginesOf(this.config, this.isModelLoaded)
+    const { engines } = this
     this.session = newSession(
       { identity, engines, modelsFreeBytes: null, unanswered: [...this.files.values()] },
       0,
@@ -89,6 +102,7 @@ export class AgentProcess {
     this.isHung = false
     this.#life++
     this.runs.clear()
+    this.orders.known.clear()
   }
 
   dial(): void {
@@ -129,7 +143,11 @@ export class AgentProcess {
 
   changeModel(isLoaded: boolean): void {
     this.isModelLoaded = isLoaded
-    this.step({ type: 'engines.changed', engines: enginesOf(this.config, isLoaded), modelsFreeBytes: null })
+    this.announce()
+  }
+
+  announce(): void {
+    this.step({ type: 'engines.changed', engines: this.engines, modelsFreeBytes: null })
   }
 
   say(message: AgentMessage): void {
@@ -172,6 +190,9 @@ export class AgentProcess {
         break
       case 'postResult':
         this.#post(effect.result)
+        break
+      case 'performOrder':
+        this.orders.perform(effect.order)
         break
       case 'leave':
         this.#leave()

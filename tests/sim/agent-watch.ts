@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 /** An agent with a sound connection hears within this that a run of it is over: some extensions, each a little late. */
 const ORPHAN_MS = 90_000
 /** What is later than this counts as not coming at all. */
-const LATE_MS = 6_000
+export const LATE_MS = 6_000
 
 /** Runs that the registry no longer counts as their agent's, and since when it could have been told. */
 export class AgentWatch {
@@ -26,7 +26,7 @@ export class AgentWatch {
         if (task.kind !== 'running') continue
         const key = `${agent.number} ${grantOf(task.grant.task_id, task.grant.fence)}`
         const isHeld = grantedTo(registry.state, agent.id, task.grant) !== null
-        if (isHeld || registry.isOut || !this.#isReached(agent)) this.#sinceMs.delete(key)
+        if (isHeld || registry.isOut || !isReached(this.#world, agent)) this.#sinceMs.delete(key)
         else this.#checkOrphan(key, agent, grantOf(shortOf(task.grant.task_id), task.grant.fence))
       }
     }
@@ -38,7 +38,7 @@ export class AgentWatch {
     const key = `${agent.number} missed ${missedAtMs}`
     const record = registry.state?.agents.get(agent.id)
     const isLeft = missedAtMs > 0 && (record?.quietUntilMs ?? 0) > 0 && registry.state?.queues.size !== 0
-    if (!isLeft || registry.isOut || !registry.isLoaded || !this.#isReached(agent)) {
+    if (!isLeft || registry.isOut || !registry.isLoaded || !isReached(this.#world, agent)) {
       this.#sinceMs.delete(key)
       return
     }
@@ -59,14 +59,12 @@ export class AgentWatch {
     const text = `agent ${agent.number} runs ${grant} ${nowMs - sinceMs} ms after that was over`
     this.#world.violated('I9 run', text)
   }
+}
 
-  /** Its connection is sound, its timers ring, and frames arrive. */
-  #isReached({ isHung, link, wakeMs }: AgentProcess): boolean {
-    if (isHung || link === null || !link.isWelcomed || !link.socket.isWhole) return false
-    const lateMs = this.#world.nowMs - LATE_MS
-    const isOld = ({ sentAtMs }: { readonly sentAtMs: number }) => sentAtMs < lateMs
-    return (
-      (wakeMs === null || wakeMs > lateMs) && !link.socket.up.some(isOld) && !link.socket.down.some(isOld)
-    )
-  }
+/** Its connection is sound, its timers ring, and frames arrive. */
+export function isReached({ nowMs }: World, { isHung, link, wakeMs }: AgentProcess): boolean {
+  if (isHung || link === null || !link.isWelcomed || !link.socket.isWhole) return false
+  const lateMs = nowMs - LATE_MS
+  const isOld = ({ sentAtMs }: { readonly sentAtMs: number }) => sentAtMs < lateMs
+  return (wakeMs === null || wakeMs > lateMs) && !link.socket.up.some(isOld) && !link.socket.down.some(isOld)
 }

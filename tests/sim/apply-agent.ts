@@ -3,8 +3,8 @@ import { completed, failed, HANDED_BACK } from '../core/kit/builders.ts'
 import { aPrepareSummary } from '../core/kit/summaries.ts'
 import type { AgentProcess, Run } from './agent-process.ts'
 import type { EngineNews, SimEvent } from './event.ts'
-import { lieOf } from './lies.ts'
-import { grantOf, taskOf } from './names.ts'
+import { lieOf, orderLieOf } from './lies.ts'
+import { grantOf, operationIdOf, taskOf } from './names.ts'
 import type { World } from './world.ts'
 
 /** Events of one agent, its engines and its operator. */
@@ -90,9 +90,15 @@ function toRunning(
       engineSays(agent, run, event.what, event.percent ?? 0)
       return true
     }
+    case 'order':
+      return agent.orders.take(operationIdOf(event.operation), event.what, event.percent ?? 0)
     case 'lie':
       if (link === null) return false
       agent.say(lieOf(agent, event))
+      return true
+    case 'lie of order':
+      if (link === null) return false
+      agent.say(orderLieOf(event))
       return true
   }
 }
@@ -104,7 +110,10 @@ function kill(world: World, agent: AgentProcess, event: Extract<SimEvent, { do: 
     socket.isAgentOpen = false
   }
   agent.end()
-  if (event.files === 'lost') agent.files.clear()
+  if (event.files === 'lost') {
+    agent.files.clear()
+    agent.orders.lose()
+  }
   world.count('agent crashes')
   return true
 }

@@ -1,10 +1,13 @@
 import { OVER_MS } from '#core/registry/intervals.ts'
+import { TenantId } from '#protocol/ids.ts'
 import { isTerminal } from '#protocol/job.ts'
+import type { OrderTarget } from '#protocol/model-order.ts'
 import { toAgent } from './apply-agent.ts'
-import { specOf } from './config.ts'
+import { LABEL, specOf } from './config.ts'
 import type { ObjectName, SimEvent } from './event.ts'
 import type { JobObject } from './job-object.ts'
-import { agentIdOf } from './names.ts'
+import { MODELS } from './models.ts'
+import { agentIdOf, operationIdOf } from './names.ts'
 import { INTERNAL_ERROR, type RegistryObject } from './registry-object.ts'
 import type { Socket } from './socket.ts'
 import type { World } from './world.ts'
@@ -34,6 +37,7 @@ export function apply(world: World, event: SimEvent): boolean {
         return false
       world.nowMs += event.ms
       world.agentWatch.check()
+      world.registry.watch.operations.check()
       return true
     case 'alarm':
     case 'evict':
@@ -43,6 +47,8 @@ export function apply(world: World, event: SimEvent): boolean {
       return toObject(objectOf(world, event.of), event)
     case 'deploy':
       return deploy(world)
+    case 'begin':
+      return begin(world, event)
     default:
       return toAgent(world, world.agents[event.agent - 1], event)
   }
@@ -158,6 +164,31 @@ function toObject(
       object.isOut = event.on
       return true
   }
+}
+
+/** An operator may name all agents that have a credential. */
+function begin({ registry, agents }: World, event: Extract<SimEvent, { do: 'begin' }>): boolean {
+  const { operation, action, target } = event
+  if (registry.isOut) return false
+  const own = agents.filter(({ isRevoked }) => !isRevoked).map(({ id }) => id)
+  registry.begin(
+    {
+      id: operationIdOf(operation),
+      tenantId: TenantId.parse('default'),
+      action,
+      modelId: MODELS[event.model] ?? MODELS[0],
+      entry: null,
+      keepAliveSeconds: null,
+    },
+    targetOf(target),
+    own,
+  )
+  return true
+}
+
+function targetOf(target: Extract<SimEvent, { do: 'begin' }>['target']): OrderTarget {
+  if (target === 'fleet') return { kind: 'fleet' }
+  return target === 'label' ? { kind: 'label', label: LABEL } : { kind: 'agent', agent_id: agentIdOf(target) }
 }
 
 function deploy(world: World): boolean {

@@ -1,14 +1,18 @@
 import type { JobSpec } from '#core/job/facts.ts'
-import type { AnnouncedEngine } from '#protocol/engine.ts'
+import type { AnnouncedEngine, AnnouncedModel } from '#protocol/engine.ts'
 import { ModelId } from '#protocol/ids.ts'
+import { AgentLabel } from '#protocol/model-order.ts'
 import { aJob, aModel, anEngine, EVERY_STAGE } from '../core/kit/builders.ts'
 import { seeded } from '../kit/seeded.ts'
+import { MODELS } from './models.ts'
 import { jobIdOf } from './names.ts'
 
 /** What a simulation begins with. Which faults come, and how often, is the scheduler's affair: a replay needs none of it. */
 export interface SimConfig {
   readonly seed: number
   readonly agents: readonly AgentConfig[]
+  /** Whether a job may have the model pulled that it lacks. */
+  readonly autoPull: boolean
 }
 
 export interface AgentConfig {
@@ -46,7 +50,19 @@ export const JOB_SHAPES = [
   { models: { transcribe: ModelId.parse('english') }, priority: 'low', ...PATIENT },
   // Nothing runs when it is submitted: it waits for its engines.
   { engines: [], ...PATIENT },
+  // Its model is on no disk at first: it waits for a pull, and not for long.
+  { models: { transcribe: MODELS[0] }, engines: [], unavailable: { behavior: 'wait', waitMs: 400_000 } },
+  { models: { transcribe: MODELS[1] }, engines: [], unavailable: { behavior: 'wait', waitMs: 150_000 } },
+  {
+    models: { transcribe: MODELS[2] },
+    speakerDetection: 'diarize',
+    engines: [],
+    unavailable: { behavior: 'wait', waitMs: 700_000 },
+  },
 ] as const satisfies readonly Parameters<typeof aJob>[0][]
+
+/** Some agents have it. */
+export const LABEL = AgentLabel.parse('gpu')
 
 /** Three keys share the agents. */
 const KEYS = 3
@@ -68,17 +84,30 @@ export function configOf(seed: number): SimConfig {
   })
   // The first can run everything, so that each job can end.
   const rest = Array.from({ length: others }, () => agent(kinds[Math.floor(random() * 4)] ?? 'all'))
-  return { seed, agents: [agent('all'), ...rest] }
+  const agents = [agent('all'), ...rest]
+  return { seed, agents, autoPull: random() < 0.7 }
+}
+
+/** Whether an agent has the engine of the models that are pulled. */
+export function canPull({ kind }: AgentConfig): boolean {
+  return kind === 'all' || kind === 'transcribe'
 }
 
 /** What an agent announces: its slots for the engines that all jobs need, one for each of the others. */
-export function enginesOf({ kind, slots }: AgentConfig, isModelLoaded: boolean): AnnouncedEngine[] {
+export function enginesOf(
+  { kind, slots }: AgentConfig,
+  isModelLoaded: boolean,
+  installed: readonly AnnouncedModel[],
+): AnnouncedEngine[] {
   const hosted: readonly string[] = KINDS[kind]
   const engines = [
     ...EVERY_STAGE.map((engine) => ({
       ...engine,
       slots: engine.manifest.id === 'prepare' || engine.manifest.id === 'ctc' ? slots : 1,
-      models: engine.models.map((model) => ({ ...model, loaded: isModelLoaded })),
+      models: [...engine.models, ...(engine.manifest.id === 'ctc' ? installed : [])].map((model) => ({
+        ...model,
+        loaded: isModelLoaded,
+      })),
     })),
     anEngine({ id: 'embedded', stages: ['transcribe'], needsModel: true, slots, models: [EMBEDDED] }),
   ]

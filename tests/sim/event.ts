@@ -1,3 +1,5 @@
+import type { ModelAction } from '#protocol/model-order.ts'
+
 /**
  * Everything that can happen in a simulation, as data: an execution is a configuration and a list of these. Each names what
  * it means by words that stay true when other events are taken out of the list; one that cannot happen then is passed over.
@@ -50,6 +52,32 @@ export type SimEvent =
   | { readonly do: 'dismiss'; readonly agent: number }
   | { readonly do: 'revoke'; readonly agent: number }
   | { readonly do: 'load model'; readonly agent: number; readonly loaded: boolean }
+  /** The operator orders something of a model; the same number again is the same call again. */
+  | {
+      readonly do: 'begin'
+      readonly operation: number
+      readonly action: ModelAction
+      /** Which of the models. */
+      readonly model: number
+      /** All agents, those of the label, or one. */
+      readonly target: 'fleet' | 'label' | number
+    }
+  /** An agent is so far with an order; or it says again how far it is. */
+  | {
+      readonly do: 'order'
+      readonly agent: number
+      readonly operation: number
+      readonly what: OrderNews
+      readonly percent?: number
+    }
+  /** It says so of an order, a model too maybe, with which it has nothing to do. */
+  | {
+      readonly do: 'lie of order'
+      readonly agent: number
+      readonly operation: number
+      readonly model: number
+      readonly state: 'pulling' | 'completed' | 'failed'
+    }
   | {
       readonly do: 'engine'
       readonly agent: number
@@ -85,6 +113,9 @@ export const ENGINE_NEWS = [
   'foreign artifact',
 ] as const
 export type EngineNews = (typeof ENGINE_NEWS)[number]
+
+export const ORDER_NEWS = ['pulling', 'verifying', 'loading', 'completed', 'failed', 'again'] as const
+export type OrderNews = (typeof ORDER_NEWS)[number]
 
 export const LIES = ['result', 'failure', 'progress', 'start', 'accept', 'extend', 'hello'] as const
 /** What an agent says of a task and fence whether or not it has anything to do with it. */

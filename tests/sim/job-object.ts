@@ -4,11 +4,11 @@ import { isTakingBack, type JobMachineState, NO_JOB } from '#core/job/state.ts'
 import type { Step } from '#core/machine.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import type { Answer } from '#objects/loop.ts'
-import { type JobId, OperationId } from '#protocol/ids.ts'
+import type { JobId } from '#protocol/ids.ts'
 import { completed, failed } from '../core/kit/builders.ts'
 import { JobWatch } from './job-watch.ts'
 import type { MergeEnd } from './mail.ts'
-import { grantOf, jobIdOf, shortOf } from './names.ts'
+import { grantOf, jobIdOf, operationIdOf, pullOf, shortOf } from './names.ts'
 import { Readers } from './readers.ts'
 import { SimObject, type Told } from './sim-object.ts'
 import type { World } from './world.ts'
@@ -20,6 +20,7 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
   readonly watch: JobWatch
   readonly readers: Readers
   isDeleted = false
+  #asked = 0
 
   constructor(world: World, number: number) {
     super(world, `job ${number}`)
@@ -119,10 +120,14 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
       case 'registry.wait': {
         const { jobId, tenantId, parameters } = effect
         const job = { jobId, tenantId, parameters }
-        const operationId = OperationId.parse(`op_${jobId.slice('job_'.length)}`)
-        const { pongs } = this.world.registry
+        const { registry } = this.world
+        // A new id at each arrival, should a pull begin there.
+        const serve = () => {
+          const operationId = operationIdOf(pullOf(this.number, ++this.#asked))
+          return registry.tell({ type: 'wait', job, pongs: registry.pongs, operationId })
+        }
         const inputs = (): JobInput[] => [{ type: 'unselected', why: 'it waits' }, done]
-        this.#ask(`wait job${this.number}`, { type: 'wait', job, pongs, operationId }, inputs, answer)
+        this.call(`wait job${this.number}`, serve, inputs, answer)
         break
       }
       case 'registry.unwait': {

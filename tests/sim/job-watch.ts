@@ -48,6 +48,7 @@ export class JobWatch {
     if (job === null) return
     if (isTerminal(job.status) && facts.length > 0) this.#checkTakenBack(step.state)
     this.#checkPercent(step.state)
+    this.#checkWait(input, step.state)
     const isOpen = step.state.outbox.size > 0 || !isTerminal(job.status)
     if (isOpen && this.#world.product.jobMachine.nextWakeMs(step.state) === null) {
       this.#violated('L1', 'has something open and wants no wake')
@@ -137,6 +138,16 @@ export class JobWatch {
       )
       if (!isOrdered) this.#violated('I9', `ended, and leaves ${shortOf(plan.id)} with the registry`)
     }
+  }
+
+  /** Who waits for engines, or for a model, is looked at again when its time is over, and waits no longer then. */
+  #checkWait(input: JobInput, state: JobMachineState): void {
+    const { job } = state
+    if (job === null || job.pipeline !== null || isTerminal(job.status)) return
+    const limitMs = job.createdAtMs + job.spec.parameters.unavailable.waitMs
+    const wakeMs = this.#world.product.jobMachine.nextWakeMs(state)
+    if (input.type === 'wake' && this.#world.nowMs >= limitMs) this.#violated('I16', 'waits past its limit')
+    if (wakeMs === null || wakeMs > limitMs) this.#violated('I16', 'waits, and wants no wake at its limit')
   }
 
   #checkPercent({ job, live }: JobMachineState): void {

@@ -1,9 +1,9 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
 import { aHello, completed, failed } from '../core/kit/builders.ts'
 import type { AgentProcess } from './agent-process.ts'
-import { enginesOf } from './config.ts'
 import type { SimEvent } from './event.ts'
-import { taskOf } from './names.ts'
+import { MODELS } from './models.ts'
+import { operationIdOf, taskOf } from './names.ts'
 
 /** What a lying agent says: of any task and fence, held or not, now or long ago. */
 export function lieOf(agent: AgentProcess, event: Extract<SimEvent, { do: 'lie' }>): AgentMessage {
@@ -31,8 +31,24 @@ export function lieOf(agent: AgentProcess, event: Extract<SimEvent, { do: 'lie' 
       return { type: 'lease.extend', leases: [{ task_id, fence }] }
     case 'hello': {
       const { slots, memoryMib: memory_mib } = agent.config
-      const engines = enginesOf(agent.config, agent.isModelLoaded)
-      return aHello({ slots, memory_mib, engines, running: [{ task_id, fence }] })
+      const { engines, labels } = agent
+      return aHello({ slots, memory_mib, engines, labels, running: [{ task_id, fence }] })
     }
+  }
+}
+
+/** The same of an order, whoever got it, and of a model that it need not be about. */
+export function orderLieOf({
+  operation,
+  model,
+  state,
+}: Extract<SimEvent, { do: 'lie of order' }>): AgentMessage {
+  const error =
+    state === 'failed' ? { code: 'disk_full', message: 'There is no room.', retryable: false } : null
+  return {
+    type: 'model.progress',
+    operation_id: operationIdOf(operation),
+    model_id: MODELS[model] ?? MODELS[0],
+    progress: { state, bytes_done: 50, bytes_total: 100, error },
   }
 }

@@ -1,5 +1,5 @@
 import type { JobId, TaskId } from '#protocol/ids.ts'
-import { AgentId, JobId as JobIdSchema, TaskId as TaskIdSchema } from '#protocol/ids.ts'
+import { AgentId, JobId as JobIdSchema, OperationId, TaskId as TaskIdSchema } from '#protocol/ids.ts'
 
 /** Jobs and agents are numbers here: `job3.prepare` is short for a task id, and `job3.prepare#2` for it and a fence. */
 const tasks = new Map<string, TaskId>()
@@ -13,7 +13,23 @@ export function agentIdOf(number: number): AgentId {
   return AgentId.parse(`agent_${String(number).padStart(26, '0')}`)
 }
 
-export function numberOf(id: JobId | AgentId): number {
+/** An operator's operations count from 1; the nth time that job 3 asks for engines, its pull would be number 3000 + n. */
+export function operationIdOf(number: number): OperationId {
+  return OperationId.parse(`op_${String(number).padStart(26, '0')}`)
+}
+
+const PULLS_A_JOB = 1_000
+
+export function pullOf(job: number, nth: number): number {
+  return job * PULLS_A_JOB + nth
+}
+
+/** The job that an operation pulls for; null for an operator's. */
+export function pullingJob(operation: number): number | null {
+  return operation < PULLS_A_JOB ? null : Math.floor(operation / PULLS_A_JOB)
+}
+
+export function numberOf(id: JobId | AgentId | OperationId): number {
   return Number(id.slice(id.indexOf('_') + 1))
 }
 

@@ -2,11 +2,13 @@ import type { JobInput, JobReply } from '#core/job/input.ts'
 import type { Step } from '#core/machine.ts'
 import type { RegistryEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
+import { type NewOperation, orderable } from '#core/registry/operations.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
 import type { Answer, Loop } from '#objects/loop.ts'
 import { endOf, inputOf } from '#objects/told.ts'
 import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentId, JobId } from '#protocol/ids.ts'
+import type { OrderTarget } from '#protocol/model-order.ts'
 import { agentIdOf, grantOf, numberOf, shortOf, stageOf } from './names.ts'
 import { RegistryWatch } from './registry-watch.ts'
 import { SimObject } from './sim-object.ts'
@@ -15,6 +17,9 @@ import type { World } from './world.ts'
 
 /** RFC 6455: what a socket is closed with whose frame, or opening, could not be handled. */
 export const INTERNAL_ERROR = 1011
+
+/** Small, so that it is reached. */
+const QUEUE_LIMIT = 3
 
 type RegistryLoop = Loop<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 type ResultEffect = Omit<Extract<RegistryEffect, { type: 'job.result' }>, 'type'>
@@ -32,7 +37,7 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
   }
 
   protected get machine() {
-    return this.world.product.registryMachine
+    return this.world.registryMachine
   }
 
   /** The HTTP way of a result: the answer goes to the registry first, then to who posted it. */
@@ -70,6 +75,20 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
       loop.handle({ type: 'agent.connected', agentId, sessionId: socket.sessionId })
     })
     if (!told.ok) socket.close(INTERNAL_ERROR)
+  }
+
+  /** An operator's operation: its agents are chosen, and it begins, in one turn. */
+  begin(operation: NewOperation, target: OrderTarget, own: readonly AgentId[]): void {
+    this.turn((loop) => {
+      const asked = orderable(loop.state, target, own, QUEUE_LIMIT)
+      if (!asked.ok) {
+        this.world.count(`operations refused: ${asked.reason}`)
+        return
+      }
+      this.watch.operations.asked(operation.id, target)
+      const { agentIds, full } = asked
+      loop.handle({ type: 'operation.begin', operation, agentIds, full })
+    })
   }
 
   /** The credential of an agent is no longer valid: its sockets go, also those that have not said hello yet. */
@@ -156,6 +175,11 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
         const { jobId, ...progress } = effect
         const name = `progress ${effect.n} of ${grantOf(shortOf(effect.taskId), effect.fence)}`
         this.#tell(name, jobId, { ...progress, type: 'task.progress' }, () => [], answer)
+        break
+      }
+      case 'job.waits': {
+        const { jobId, why } = effect
+        this.#tell(`waits job${numberOf(jobId)}`, jobId, { type: 'unselected', why }, () => [], answer)
         break
       }
       case 'job.result':

@@ -8,6 +8,8 @@ import type { Requirements } from '#protocol/task.ts'
 import { isEqual } from './equal.ts'
 import { GrantWatch, type RegistryStep } from './grant-watch.ts'
 import { numberOf, shortOf } from './names.ts'
+import { OperationWatch } from './operation-watch.ts'
+import { PullWatch } from './pull-watch.ts'
 import type { RegistryObject } from './registry-object.ts'
 import type { World } from './world.ts'
 
@@ -19,6 +21,8 @@ export class RegistryWatch {
   readonly #world: World
   readonly #object: RegistryObject
   readonly #grants: GrantWatch
+  readonly operations: OperationWatch
+  readonly #pulls: PullWatch
   readonly #lost = new Set<string>()
   #memory: RegistryState | null = null
   #steps = 0
@@ -27,6 +31,8 @@ export class RegistryWatch {
     this.#world = world
     this.#object = object
     this.#grants = new GrantWatch(world)
+    this.operations = new OperationWatch(world)
+    this.#pulls = new PullWatch(world, this.operations)
   }
 
   committed(input: RegistryInput, step: RegistryStep): void {
@@ -38,9 +44,11 @@ export class RegistryWatch {
     if (input.type === 'cancel') this.#grants.cancelled(input.taskId, input.fence)
     for (const effect of step.effects) this.#effect(effect, input)
     if (input.type === 'wake') this.#grants.check(state)
+    this.operations.committed(input, step)
+    this.#pulls.committed(input, step)
     this.#checkSlots(state)
     this.#checkOffers(state)
-    if (state.outbox.size > 0 && this.#world.product.registryMachine.nextWakeMs(state) === null) {
+    if (state.outbox.size > 0 && this.#world.registryMachine.nextWakeMs(state) === null) {
       this.#violated('L1', 'has an unanswered effect and wants no wake')
     }
     if (++this.#steps % WHOLE_CHECK_EVERY === 0) this.#checkIndexes(state)
@@ -58,6 +66,7 @@ export class RegistryWatch {
   /** What must survive: who holds what, what is over, what is unanswered. Leases begin anew, once. */
   loaded(state: RegistryState): void {
     this.#grants.loaded(state)
+    this.operations.loaded(state)
     const memory = this.#memory
     if (memory === null) return
     if (!isEqual(survivorsOf(memory), survivorsOf(state)))
@@ -122,6 +131,7 @@ export class RegistryWatch {
   }
 
   #checkIndexes(state: RegistryState): void {
+    this.operations.checkAll(state)
     let indexed = 0
     for (const tasks of [...state.queues.values(), ...state.held.values()]) indexed += tasks.size
     if (indexed !== state.placements.size) this.#violated('I3', 'a task stands in two places, or in none')

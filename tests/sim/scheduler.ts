@@ -6,6 +6,7 @@ import { CUTS, ENGINE_NEWS, LIES, type SimEvent } from './event.ts'
 import type { JobObject } from './job-object.ts'
 import type { Message } from './mail.ts'
 import { shortOf } from './names.ts'
+import { OrderChoices } from './order-choices.ts'
 import { Pace } from './pace.ts'
 import type { World } from './world.ts'
 
@@ -20,6 +21,7 @@ export class Scheduler {
   readonly #world: World
   readonly #random: () => number
   readonly #pace: Pace
+  readonly #orders: OrderChoices
   readonly #openJobs: number
   /** How soon what is away or hangs is back. */
   readonly #patience: number
@@ -35,6 +37,7 @@ export class Scheduler {
     this.#world = world
     this.#random = seeded(seed ^ 0x5eed)
     this.#pace = new Pace(world, this.#random)
+    this.#orders = new OrderChoices(world, this.#random)
     this.#patience = this.#random() < 0.7 ? 0.3 : 0.02
     this.#order = this.#pick([0.9, 0.6, 0.2]) ?? 0.6
     this.#openJobs = 1 + this.#below(MOST_OPEN_JOBS)
@@ -81,6 +84,9 @@ export class Scheduler {
       [0.05 * level(), () => this.#drain()],
       [0.05 * level(), () => this.#operate()],
       [0.5 * level(), () => this.#lie()],
+      [0.3 * level(), () => this.#orders.begin()],
+      [this.#pick([0.3, 2, 8]) ?? 2, () => this.#orders.news()],
+      [0.1 * level(), () => this.#orders.lie()],
       [0.05 * level(), () => this.#jobEvent('cancel', this.#open)],
       [0.2 * level(), () => this.#jobEvent('delete', [...this.#open, ...this.#ended])],
     ]

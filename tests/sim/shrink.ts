@@ -1,10 +1,12 @@
 import type { SimEvent } from './event.ts'
-import { grantOf } from './names.ts'
+import { grantOf, pullingJob } from './names.ts'
 import { PRODUCT, type Product } from './product.ts'
 import { type Execution, replay } from './simulation.ts'
 
 /** So many replays at most: a list that is nearly short is better than none. */
 const MOST_REPLAYS = 6_000
+/** A list with more spans of time is mostly waiting. */
+const MANY_TIMES = 6
 /** Pairs are many. */
 const PAIRS_BELOW = 64
 
@@ -19,6 +21,7 @@ export function shrink(execution: Execution, rule: string, product: Product = PR
   search.withSimplerEvents()
   search.withoutRounds()
   search.withoutPieces()
+  search.leaveToTail()
   while (search.withoutPairs()) search.withoutPieces()
   search.withoutSpareAgents()
   return search.best
@@ -29,7 +32,7 @@ class Search {
   readonly #rule: string
   readonly #product: Product
   /** Whether the rule breaks only after the events: running the tail for nothing would cost most of the time. */
-  readonly #needsTail: boolean
+  #needsTail: boolean
   #replays = 0
 
   constructor(execution: Execution, rule: string, product: Product) {
@@ -86,12 +89,13 @@ class Search {
     return this.best.events.length < length
   }
 
-  /** A plain job instead of a rich one; the bad news of an engine at an earlier run. */
+  /** A plain job instead of a rich one, an eviction instead of a crash; the bad news of an engine at an earlier run. */
   withSimplerEvents(): void {
     const news = new Set(this.best.events.flatMap((event) => (event.do === 'engine' ? [event.what] : [])))
     for (let at = 0; at < this.best.events.length; at++) {
       const event = this.best.events[at]
       if (event?.do === 'submit' && event.shape !== 0) this.#put(at, { ...event, shape: 0 })
+      if (event?.do === 'crash') this.#put(at, { do: 'evict', of: event.of })
       if (event?.do !== 'engine') continue
       for (const what of news) if (what !== event.what && what !== 'report') this.#put(at, { ...event, what })
     }
@@ -106,6 +110,19 @@ class Search {
         return this.#try(withoutRound(this.best.events, grant)) && this.best.events.length < length
       })
     }
+  }
+
+  /** Of a list that is mostly waiting, its beginning: in the tail time passes without events. */
+  leaveToTail(): void {
+    const { events } = this.best
+    if (this.#needsTail || events.filter((event) => event.do === 'time').length <= MANY_TIMES) return
+    this.#needsTail = true
+    for (let length = 1; length < events.length; length++) {
+      if (!this.#try(events.slice(0, length))) continue
+      this.withoutPieces()
+      return
+    }
+    this.#needsTail = false
   }
 
   #put(at: number, event: SimEvent): void {
@@ -175,13 +192,19 @@ function withoutRound(events: readonly SimEvent[], grant: string): SimEvent[] {
 }
 
 function kindOf(event: SimEvent): string {
-  if (event.do === 'engine') return `engine ${event.what}`
+  if (event.do === 'engine' || event.do === 'order') return `${event.do} ${event.what}`
   return 'message' in event ? `${event.do} ${event.message.split(' ')[0]}` : event.do
+}
+
+function jobOfPull(operation: number): number[] {
+  const job = pullingJob(operation)
+  return job === null ? [] : [job]
 }
 
 /** The jobs that an event names, by `job 3` or within `job3.prepare#1`. */
 function jobsIn(event: SimEvent): number[] {
   if ('job' in event) return [event.job]
+  if ('operation' in event) return jobOfPull(event.operation)
   const text =
     'message' in event ? event.message : 'task' in event ? event.task : 'of' in event ? event.of : ''
   const number = /job ?(\d+)/.exec(text)?.[1]

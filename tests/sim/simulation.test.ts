@@ -6,6 +6,8 @@ import { story } from './story.ts'
 /** The fixed set of seeds. `npm run sim` walks further. */
 const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1)
 const STEPS = 3_000
+const ORDERS = ['operations ended', 'orders completed', 'orders failed', 'pulls for jobs']
+const RARE = ['jobs told unavailable', 'orders of removed agents']
 
 test('[L9, SIM1] whatever is lost, doubled, late, evicted, broken or a lie: every rule holds after every step', () => {
   const counts = new Map<string, number>()
@@ -18,9 +20,10 @@ test('[L9, SIM1] whatever is lost, doubled, late, evicted, broken or a lie: ever
   for (const what of ['grants', 'jobs completed', 'results accepted', 'crashes', 'losses that count']) {
     expect(counts.get(what) ?? 0, what).toBeGreaterThan(100)
   }
-  for (const what of ['jobs cancelled', 'acks stale', 'acks duplicate', 'deploys', 'posts']) {
+  for (const what of ['jobs cancelled', 'acks stale', 'acks duplicate', 'deploys', 'posts', ...ORDERS]) {
     expect(counts.get(what) ?? 0, what).toBeGreaterThan(10)
   }
+  for (const what of RARE) expect(counts.get(what) ?? 0, what).toBeGreaterThan(2)
 })
 
 test('[SIM2] one seed is one execution: the same events, and the same world after them', () => {

@@ -1,8 +1,9 @@
 import type { AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
 import { apply } from './apply.ts'
 import { JOB_SHAPES } from './config.ts'
-import type { Cut, EngineNews, Lie, SimEvent } from './event.ts'
-import { grantOf, shortOf } from './names.ts'
+import type { Cut, EngineNews, Lie, OrderNews, SimEvent } from './event.ts'
+import { MODELS } from './models.ts'
+import { grantOf, numberOf, shortOf } from './names.ts'
 import { PRODUCT, type Product } from './product.ts'
 import type { Execution } from './simulation.ts'
 import { tail } from './tail.ts'
@@ -75,6 +76,14 @@ function tell(world: World, event: SimEvent): string {
       const news = ENGINE_WORDS[event.what].replace('%', `${event.percent ?? 0} %`)
       return `agent ${event.agent}: the engine ${news} (${grantOf(event.task, event.fence)})`
     }
+    case 'begin': {
+      const target = typeof event.target === 'number' ? `agent ${event.target}` : `the ${event.target}`
+      return `the operator: ${event.action} ${MODELS[event.model]} on ${target} (operation ${event.operation})`
+    }
+    case 'order':
+      return `agent ${event.agent}: ${ORDER_WORDS[event.what]} (operation ${event.operation})`
+    case 'lie of order':
+      return `agent ${event.agent} lies: ${event.state}, of ${MODELS[event.model]} in operation ${event.operation}`
     case 'lie':
       return `agent ${event.agent} lies: ${LIE_WORDS[event.lie]} ${grantOf(event.task, event.fence)}`
   }
@@ -123,6 +132,15 @@ const ENGINE_WORDS: Readonly<Record<EngineNews, string>> = {
   'foreign artifact': 'is done, with an artifact outside its prefix',
 }
 
+const ORDER_WORDS: Readonly<Record<OrderNews, string>> = {
+  pulling: 'the model is being pulled',
+  verifying: 'the model is being verified',
+  loading: 'the model is being loaded',
+  completed: 'the order is done',
+  failed: 'the order fails',
+  again: 'it says again how far it is',
+}
+
 const LIE_WORDS: Readonly<Record<Lie, string>> = {
   result: 'a result of',
   failure: 'a failure of',
@@ -147,6 +165,10 @@ function frame(world: World, event: Extract<SimEvent, { do: 'frame' }>): string 
 
 function messageWords(message: AgentMessage | ServerMessage): string {
   if ('task_id' in message) return `${message.type} ${grantOf(shortOf(message.task_id), message.fence)}`
+  if ('operation_id' in message) {
+    const how = message.type === 'model.progress' ? `${message.progress.state} ` : ''
+    return `${message.type} ${how}of operation ${numberOf(message.operation_id)}`
+  }
   const grants = [
     ...('running' in message ? message.running : []),
     ...('resume' in message ? message.resume : []),

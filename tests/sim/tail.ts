@@ -1,5 +1,6 @@
 import { jobIdOf } from '#protocol/ids.ts'
 import { isTerminal } from '#protocol/job.ts'
+import { isOver } from './agent-orders.ts'
 import type { Run } from './agent-process.ts'
 import { apply } from './apply.ts'
 import type { SimEvent } from './event.ts'
@@ -10,6 +11,8 @@ import type { World } from './world.ts'
 const PATIENCE_MS = 5_400_000
 /** A run of an engine takes this long. */
 const RUN_MS = 700
+/** And so long an order about a model. */
+const ORDER_MS = 1_500
 /** A task that waits for its registry is known there after this: a Job that hears nothing asks after 60 s. */
 const KNOWN_MS = 150_000
 
@@ -37,6 +40,7 @@ export function tail(world: World, onEvent: Listener = () => {}): void {
     }
     checkKnown(world, peaceMs)
     checkOver(world, peaceMs)
+    checkOrders(world, peaceMs)
     const wakeMs = nextTimerMs(world)
     if (wakeMs === null || wakeMs > endMs) {
       world.violated('I8', `it does not become quiet: ${unrest(world).join('; ')}`)
@@ -88,7 +92,7 @@ function nextFrame(world: World): SimEvent | null {
 
 function nextOfAgents(world: World): SimEvent | null {
   const { nowMs } = world
-  for (const { number: agent, session, link, wakeMs, runs, isRevoked } of world.agents) {
+  for (const { number: agent, session, link, wakeMs, runs, isRevoked, orders } of world.agents) {
     if (isRevoked) continue
     if (session === null) return { do: 'start', agent }
     if (link === null) return { do: 'dial', agent }
@@ -98,6 +102,10 @@ function nextOfAgents(world: World): SimEvent | null {
       const { grant, startedMs } = run
       if (startedMs + RUN_MS > nowMs || !ends(world, run)) continue
       return { do: 'engine', agent, task: shortOf(grant.task_id), fence: grant.fence, what: 'done' }
+    }
+    for (const known of orders.known.values()) {
+      if (isOver(known) || known.begunMs + ORDER_MS > nowMs) continue
+      return { do: 'order', agent, operation: numberOf(known.order.operation_id), what: 'completed' }
     }
   }
   return null
@@ -114,10 +122,13 @@ function nextTimerMs(world: World): number | null {
   let first = Number.POSITIVE_INFINITY
   for (const { alarmMs } of [world.registry, ...world.jobs.values()])
     first = Math.min(first, alarmMs ?? first)
-  for (const { wakeMs, link, runs, isRevoked } of world.agents) {
+  for (const { wakeMs, link, runs, isRevoked, orders } of world.agents) {
     if (isRevoked) continue
     first = Math.min(first, wakeMs ?? first, Math.ceil(link?.dueMs ?? first))
     for (const run of runs.values()) if (ends(world, run)) first = Math.min(first, run.startedMs + RUN_MS)
+    for (const known of orders.known.values()) {
+      if (!isOver(known)) first = Math.min(first, known.begunMs + ORDER_MS)
+    }
   }
   return Number.isFinite(first) ? first : null
 }
@@ -138,8 +149,10 @@ function unrest(world: World): string[] {
     open.push(`${shortOf(dispatch.taskId)} is ${at}`)
   }
   for (const id of registry?.outbox.keys() ?? []) open.push(`the registry waits for ${id}`)
-  for (const { number, runs, session, files, isRevoked } of world.agents) {
+  for (const { number, id, runs, session, files, isRevoked } of world.agents) {
     if (isRevoked) continue
+    const orders = world.registry.watch.operations.openOf(id)
+    if (orders.size > 0) open.push(`agent ${number} has orders ${[...orders].map(numberOf)}`)
     if (runs.size > 0) open.push(`agent ${number} runs ${[...runs.keys()]}`)
     if ((session?.tasks.size ?? 0) > 0) open.push(`agent ${number} has ${[...(session?.tasks.keys() ?? [])]}`)
     if ((session?.outbox.size ?? 0) > 0) open.push(`agent ${number} has results without an answer`)
@@ -177,6 +190,19 @@ function checkOver(world: World, peaceMs: number): void {
         continue
       const grant = grantOf(shortOf(run.grant.task_id), run.grant.fence)
       world.violated('I9', `agent ${number} still runs ${grant}, and its job is over`)
+    }
+  }
+}
+
+/** Who is there does what it was ordered, and is heard. */
+function checkOrders(world: World, peaceMs: number): void {
+  if (world.nowMs - peaceMs <= KNOWN_MS) return
+  for (const { number, id, orders, isRevoked } of world.agents) {
+    for (const operationId of world.registry.watch.operations.openOf(id)) {
+      const known = orders.known.get(operationId)
+      const isYoung = known !== undefined && world.nowMs - known.begunMs <= KNOWN_MS
+      if (isRevoked || isYoung) continue
+      world.violated('I13', `agent ${number} is there, and operation ${numberOf(operationId)} is open still`)
     }
   }
 }

@@ -25,6 +25,7 @@ export class World {
   violation: Violation | null = null
   readonly config: SimConfig
   readonly product: Product
+  readonly registryMachine: ReturnType<Product['registryMachine']>
   readonly mail = new Mail()
   readonly registry: RegistryObject
   readonly jobs = new Map<number, JobObject>()
@@ -42,6 +43,7 @@ export class World {
   constructor(config: SimConfig, product: Product) {
     this.config = config
     this.product = product
+    this.registryMachine = product.registryMachine(config.autoPull)
     this.registry = new RegistryObject(this)
     this.agents = config.agents.map((agent, index) => new AgentProcess(this, index + 1, agent))
   }

@@ -1,7 +1,8 @@
 import { createParser } from 'eventsource-parser'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { ModelOperationView, type OrderProgress } from '#protocol/model-order.ts'
-import { ScriptedAgent } from './kit/agent.ts'
+import { WebSocket } from 'ws'
+import { MAX_ENTRY_BYTES, ModelOperationView, type OrderProgress } from '#protocol/model-order.ts'
+import { joinAgent, ScriptedAgent } from './kit/agent.ts'
 import { call, callJson, problemOf } from './kit/api.ts'
 import { keyOfTenant, type Server, startServer } from './kit/server.ts'
 
@@ -77,6 +78,30 @@ test('[MO7] an operation of another tenant does not exist', async () => {
   }
 })
 
+test('[MO7] an agent cannot pass for who watches, and see what is none of its business', async () => {
+  await ScriptedAgent.connect(server, { labels: ['watched'] })
+  const view = await begun('watched')
+  const { credential } = await joinAgent(server)
+  const socket = new WebSocket(`ws://${server.url.host}/agent/v1/connect`, {
+    headers: { authorization: `Bearer ${credential}`, 'x-dalston-operation-id': view.id },
+  })
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
+  socket.terminate()
+})
+
+test('[MO7] an operation of another pool is found there', async () => {
+  const agent = await ScriptedAgent.connect(server, { joined: await joinAgent(server, 'far', 'annex') })
+  const response = await pull({ target: { kind: 'fleet' }, pool: 'annex' })
+  const view = ModelOperationView.parse(await response.json())
+  const location = `${OPERATIONS}/${view.id}?pool=annex`
+  expect([response.status, response.headers.get('location')]).toEqual([202, location])
+  expect((await call(server, location)).status).toBe(200)
+  expect((await call(server, `${OPERATIONS}/${view.id}`)).status).toBe(404)
+  const events = eventsOf(await call(server, `${OPERATIONS}/${view.id}/events?pool=annex`))
+  say(agent, view, { state: 'completed', bytes_done: 100 })
+  expect((await events).at(-1)).toMatchObject({ state: 'completed', counts: { completed: 1 } })
+})
+
 test('[MO6] over the limit of an agent’s queue: 503 with Retry-After', async () => {
   const agent = await ScriptedAgent.connect(server, { labels: ['full'] })
   const view = await begun('full')
@@ -89,10 +114,43 @@ test('[MO6] over the limit of an agent’s queue: 503 with Retry-After', async (
   expect((await pull(onLabel('full'))).status).toBe(202)
 })
 
+const ENTRY = {
+  id: 'own',
+  name: 'Own',
+  description: '',
+  engine: 'ctc',
+  runtime_model_id: 'owner/own',
+  stage: 'transcribe',
+  source: { kind: 'hub', repository: 'owner/own', revision: null },
+  files: [{ path: 'model.onnx', sha256: null, size_bytes: null }],
+  languages: null,
+  capabilities: { word_timestamps: true, punctuation: false, capitalization: false, streaming: false },
+  hardware: { gpu_required: false, min_ram_mb: null },
+  license: 'unknown',
+  embedded: false,
+  verified: false,
+}
+const ofEntry = (parts: object) => ({ ...onLabel('entry'), model: 'own', entry: { ...ENTRY, ...parts } })
+const manyFiles = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ ...ENTRY.files[0], path: `${index}/${'x'.repeat(290)}` }))
+
+test('[MO10] an entry goes along with the order, as large as a frame takes', async () => {
+  const agent = await ScriptedAgent.connect(server, { labels: ['entry'] })
+  const files = manyFiles(170)
+  expect(JSON.stringify({ ...ENTRY, files }).length).toBeGreaterThan(0.95 * MAX_ENTRY_BYTES)
+  expect((await pull(ofEntry({ files }))).status).toBe(202)
+  expect((await agent.next('model.order')).entry).toMatchObject({ id: 'own', files })
+})
+
 const refusals: [string, Record<string, unknown>, number, RegExp][] = [
   ['a label that nobody has', onLabel('nobody'), 409, /nobody/],
   ['a model that nobody knows', { ...onLabel('nobody'), model: 'embeded-en' }, 422, /embedded-en/],
   ['no target', {}, 400, /target/],
+  ['the entry of another model', ofEntry({ id: 'else' }), 400, /entry.id: expected the entry of "own"/],
+  ['a bundled entry', ofEntry({ source: { kind: 'bundled', path: '.' } }), 400, /entry.source.kind/],
+  ['an entry that no frame takes', ofEntry({ files: manyFiles(190) }), 400, /entry: expected at most 60000/],
+  ['a file that climbs out', ofEntry({ files: [{ ...ENTRY.files[0], path: '../x' }] }), 400, /files/],
+  ['a keep-alive for a pull', { ...onLabel('x'), keep_alive_seconds: 1 }, 400, /prefetch/],
   ['an unknown action', { ...onLabel('x'), action: 'eat' }, 400, /action/],
 ]
 test.each(refusals)('[MO6] %s is refused in words', async (_name, body, status, detail) => {

@@ -1,8 +1,10 @@
 import type { AgentId, JobId, ModelId, OperationId } from '#protocol/ids.ts'
 import type { CatalogModel } from '#protocol/model.ts'
+import type { OrderProgress } from '#protocol/model-order.ts'
 import type { TaskError } from '#protocol/task.ts'
 import type { NoCapableEngine } from '../select.ts'
-import { begin, isFinal, type Operation, operationState } from './operations.ts'
+import { keptSums, type OrderSums, percentOf, stateOf } from './operation-sums.ts'
+import { begin, isFinal, type Operation } from './operations.ts'
 import type { AgentRecord, RegistryState, WaitingJob } from './state.ts'
 import type { RegistryContext, Turn } from './turn.ts'
 
@@ -35,58 +37,89 @@ export function pullable(
   return agent === undefined ? null : { agentId: agent.id, model }
 }
 
-/** Has the model pulled for a job on the waiting list, unless that goes on already. */
+/**
+ * Has the model pulled for a job on the waiting list, unless that goes on already. A job asks again now and then, so what
+ * went nowhere begins anew: its agent was away for long, or was done and has no model.
+ */
 export function pullFor(turn: Turn, job: WaitingJob, error: NoCapableEngine, operationId: OperationId): void {
   const { state, context } = turn
-  if (state.waiting.get(job.jobId)?.pulls !== undefined) return
+  if (state.outbox.has(unavailableId(job.jobId))) return
   const found = pullable(state, error, context)
   if (found === null) return
   const modelId = found.model.id
-  turn.wait({ ...job, pulls: modelId })
-  if (openPull(state, modelId) !== null) return
+  if (state.waiting.get(job.jobId)?.pulls !== modelId) turn.wait({ ...job, pulls: modelId })
+  if (pullOnTheWay(turn, modelId) !== null) return
   const { tenantId } = job
   begin(turn, { id: operationId, tenantId, action: 'pull', modelId, entry: null, keepAliveSeconds: null }, [
     found.agentId,
   ])
 }
 
-/** An operation moved: who waits for its model is told, in steps of ten percent. */
-export function tellWaiting(turn: Turn, before: Operation, after: Operation): void {
-  if (after.action !== 'pull') return
-  const ended = operationState(after)
+/**
+ * An operation moved: who waits for its model is told, in steps of ten percent. One that failed ends nobody's wait while
+ * another pull goes on, such as an operator's, or an agent has the model: its engines are looked for at the next wake.
+ */
+export function tellWaiting(turn: Turn, operation: Operation, before: OrderSums, after: OrderSums): void {
+  const { state } = turn
+  const { action, modelId } = operation
+  if (action !== 'pull' || state.waiting.size === 0) return
+  const ended = stateOf(after)
   const isNews = ended !== 'running' || tenths(before) !== tenths(after)
   if (!isNews) return
-  for (const { jobId, pulls } of turn.state.waiting.values()) {
-    if (pulls !== after.modelId) continue
-    if (ended === 'failed') giveUp(turn, jobId, after)
-    else turn.effects.push({ type: 'job.waits', jobId, why: whyPulling(turn.state, after) })
+  const told = ended === 'failed' ? pullOnTheWay(turn, modelId) : operation
+  if (told === null && isThere(state, modelId)) return
+  const error = errorOf(operation)
+  const why = told === null ? null : whyPulling(state, told)
+  for (const { jobId, pulls } of state.waiting.values()) {
+    if (pulls !== modelId) continue
+    if (why === null) turn.order(unavailableId(jobId), { type: 'job.unavailable', jobId, error })
+    else turn.effects.push({ type: 'job.waits', jobId, why })
   }
 }
 
 /** Why a job waits that waits for a pull; null for any other. */
 export function whyWaitingForPull(state: RegistryState, jobId: JobId): string | null {
   const pulls = state.waiting.get(jobId)?.pulls
-  const operation = pulls === undefined ? null : openPull(state, pulls)
+  const operation = pulls === undefined ? null : openPull(state, pulls, Number.NEGATIVE_INFINITY)
   return operation === null ? null : whyPulling(state, operation)
 }
 
-function giveUp(turn: Turn, jobId: JobId, { orders, modelId }: Operation): void {
-  const cause = Object.values(orders).find(({ error }) => error !== null)?.error
-  const message = `The model ${modelId} could not be pulled: ${cause?.message ?? 'nobody says why'}`
-  const error: TaskError = {
-    code: cause?.code ?? 'model_pull_failed',
-    message: message.slice(0, 2000),
-    retryable: false,
-  }
-  turn.order(`unavailable:${jobId}`, { type: 'job.unavailable', jobId, error })
+function unavailableId(jobId: JobId): string {
+  return `unavailable:${jobId}`
 }
 
-function openPull(state: RegistryState, modelId: ModelId): Operation | null {
-  for (const ids of state.openOrders.values()) {
-    for (const id of ids) {
-      const operation = state.operations.get(id)
-      if (operation?.action === 'pull' && operation.modelId === modelId) return operation
-    }
+function errorOf({ orders, modelId }: Operation): TaskError {
+  const cause = Object.values(orders).find(({ error }) => error !== null)?.error
+  const message = `The model ${modelId} could not be pulled: ${cause?.message ?? 'nobody says why'}`
+  return { code: cause?.code ?? 'model_pull_failed', message: message.slice(0, 2000), retryable: false }
+}
+
+/** An agent that is there has announced it. */
+function isThere(state: RegistryState, modelId: ModelId): boolean {
+  for (const { session, hello } of state.agents.values()) {
+    if (session === null) continue
+    if (hello.engines.some(({ models }) => models.some(({ id }) => id === modelId))) return true
+  }
+  return false
+}
+
+/** An order of an agent that has been away for long may wait for ever. */
+function pullOnTheWay({ state, nowMs, settings }: Turn, modelId: ModelId): Operation | null {
+  return openPull(state, modelId, nowMs - settings.offlineMs)
+}
+
+/** Of agents that are connected, or were at that time. */
+function openPull(state: RegistryState, modelId: ModelId, sinceMs: number): Operation | null {
+  const isAround = (agentId: AgentId) => {
+    const agent = state.agents.get(agentId)
+    return agent !== undefined && (agent.session !== null || agent.lastSeenMs >= sinceMs)
+  }
+  for (const operation of state.operations.values()) {
+    if (operation.action !== 'pull' || operation.modelId !== modelId) continue
+    if (stateOf(keptSums(state, operation)) !== 'running') continue
+    // The keys of an operation's orders are the ids of its agents.
+    const orders = Object.entries(operation.orders) as [AgentId, OrderProgress][]
+    if (orders.some(([agentId, order]) => !isFinal(order) && isAround(agentId))) return operation
   }
   return null
 }
@@ -95,23 +128,13 @@ function whyPulling(state: RegistryState, operation: Operation): string {
   const [agentId] = Object.entries(operation.orders).find(([, order]) => !isFinal(order)) ?? []
   // The keys of an operation's orders are the ids of its agents.
   const name = agentId === undefined ? 'an agent' : (state.agents.get(agentId as AgentId)?.name ?? agentId)
-  const percent = percentOf(operation)
+  const percent = percentOf(keptSums(state, operation))
   const soFar = percent === null ? '' : `: ${percent} %`
   return `the model ${operation.modelId} is being pulled on agent ${name}${soFar}`
 }
 
-function tenths(operation: Operation): number {
-  return Math.floor((percentOf(operation) ?? 0) / 10)
-}
-
-function percentOf({ orders }: Operation): number | null {
-  let [done, total] = [0, 0]
-  for (const { bytes_done, bytes_total } of Object.values(orders)) {
-    if (bytes_total === null) return null
-    done += bytes_done
-    total += bytes_total
-  }
-  return total === 0 ? null : Math.floor((100 * done) / total)
+function tenths(sums: OrderSums): number {
+  return Math.floor((percentOf(sums) ?? 0) / 10)
 }
 
 /** It is there, has the engine, and as far as anybody knows room on its disk and in its memory. */

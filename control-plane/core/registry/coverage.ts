@@ -95,10 +95,20 @@ function giveUp(turn: Turn, taskId: TaskId, error: TaskError): void {
   turn.order(lostId(taskId, fence), { type: 'job.lost', jobId, taskId, fence, counted: false, error })
 }
 
-function noCapableEngine({ context }: Turn, requirements: Requirements): TaskError {
-  const [first] = alternatives(requirements, context.catalog)
-  const help = first === undefined ? '' : ` Start one: ${first.command}`
-  const message = `No engine that can run ${requirements.stage} as asked is there any more.${help}`
+function noCapableEngine({ state, context }: Turn, requirements: Requirements): TaskError {
+  const { stage, engine_id, model_id } = requirements
+  const running = [...state.kinds].flatMap(({ engines }) => engines.map(({ manifest }) => manifest))
+  const [first] = alternatives(requirements, context.catalog, new Set(running.map(({ id }) => id)))
+  const isThere = running.some(
+    ({ id, stages, needs_model }) => needs_model && stages.includes(stage) && (engine_id ?? id) === id,
+  )
+  const lacksModel = model_id !== null && isThere
+  const pull = lacksModel ? `dalston models pull ${model_id}` : null
+  const command = first?.command ?? pull
+  const lost = lacksModel
+    ? `No agent has the model ${model_id} any more: it was removed, or its files are not what they were (the agent's log says which).`
+    : `No engine that can run ${stage} as asked is there any more.`
+  const message = `${lost}${command === null ? '' : ` What helps: ${command}`}`
   return { code: 'no_capable_engine', message, retryable: false }
 }
 

@@ -44,7 +44,7 @@ export type RegistryEffect =
   /** How far is what a job waits for. */
   | { readonly type: 'job.waits'; readonly jobId: JobId; readonly why: string }
   /** Who looks at the operation is told. */
-  | { readonly type: 'operation.changed'; readonly operationId: OperationId }
+  | { readonly type: 'operation.changed'; readonly operationId: OperationId; readonly isOver: boolean }
   | { readonly type: 'close'; readonly sessionId: string; readonly code: number; readonly reason: string }
   | {
       readonly type: 'job.progress'

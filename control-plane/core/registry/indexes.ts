@@ -1,9 +1,11 @@
 import type { AgentId, OperationId, TaskId } from '#protocol/ids.ts'
+import type { OrderProgress } from '#protocol/model-order.ts'
 import type { Dispatch } from '../dispatch.ts'
 import { earliest } from '../outbox.ts'
 import { expectation } from '../speed.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { Waiting } from './lines.ts'
+import { moved, sumsOf } from './operation-sums.ts'
 import { isFinal, type Operation } from './operations.ts'
 import { type AgentRecord, classOf, heldOf, type Placement, type RegistryState } from './state.ts'
 
@@ -90,15 +92,33 @@ function reindex(state: RegistryState, agentId: AgentRecord['id']): void {
   if (agent !== undefined) placeAgent(state, agent)
 }
 
-/** Which orders of an operation are open still, by agent. */
-export function indexOrders(state: RegistryState, { id, orders }: Operation): void {
-  for (const [agent, progress] of Object.entries(orders)) {
-    // The keys of an operation's orders are the ids of its agents.
-    const agentId = agent as AgentId
-    const open = state.openOrders.get(agentId) ?? new Set<OperationId>()
-    if (isFinal(progress)) open.delete(id)
-    else open.add(id)
-    if (open.size === 0) state.openOrders.delete(agentId)
-    else state.openOrders.set(agentId, open)
-  }
+/** A whole operation: what its orders come to, and which of them are open. */
+export function enterOperation(state: RegistryState, operation: Operation): void {
+  state.operations.set(operation.id, operation)
+  // The keys of an operation's orders are the ids of its agents.
+  const orders = Object.entries(operation.orders) as [AgentId, OrderProgress][]
+  state.orderSums.set(operation.id, sumsOf(Object.values(operation.orders)))
+  for (const [agentId, progress] of orders) indexOpen(state, operation.id, agentId, progress)
+}
+
+/** One order of an operation has changed. */
+export function enterOrder(
+  state: RegistryState,
+  { id, orders }: Operation,
+  agentId: AgentId,
+  progress: OrderProgress,
+): void {
+  const [sums, before] = [state.orderSums.get(id), orders[agentId]]
+  if (sums === undefined || before === undefined) return
+  orders[agentId] = progress
+  state.orderSums.set(id, moved(sums, before, progress))
+  indexOpen(state, id, agentId, progress)
+}
+
+function indexOpen(state: RegistryState, id: OperationId, agentId: AgentId, progress: OrderProgress): void {
+  const open = state.openOrders.get(agentId) ?? new Set()
+  if (isFinal(progress)) open.delete(id)
+  else open.add(id)
+  if (open.size === 0) state.openOrders.delete(agentId)
+  else state.openOrders.set(agentId, open)
 }

@@ -44,6 +44,8 @@ export type RegistryInput =
       readonly type: 'operation.begin'
       readonly operation: NewOperation
       readonly agentIds: readonly AgentId[]
+      /** Of these: the ones that have as many orders as may wait. */
+      readonly full?: readonly AgentId[]
     }
   /** For the metrics: told once, and not again when it is lost. */
   | { readonly type: 'job.ended'; readonly status: JobStatus; readonly durationMs: number }

@@ -1,10 +1,11 @@
+import type { OrderProgress } from '#protocol/model-order.ts'
 import type { Change } from '../machine.ts'
 import type { Outstanding } from '../outbox.ts'
 import type { Speed } from '../speed.ts'
 import type { TrackedEffect } from './effects.ts'
-import { enter, indexOrders, placeAgent } from './indexes.ts'
+import { enter, enterOperation, placeAgent } from './indexes.ts'
 import { HELLO_MS } from './intervals.ts'
-import type { Operation } from './operations.ts'
+import { loadedOperation, type SavedOperation } from './operations.ts'
 import type { Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 import {
@@ -57,15 +58,16 @@ export function loadRegistry(
     state.counters.set(name, value)
   }
   for (const job of values<WaitingJob>('waiting')) state.waiting.set(job.jobId, job)
-  for (const operation of values<Operation>('operation')) {
-    state.operations.set(operation.id, operation)
-    indexOrders(state, operation)
-  }
-  for (const { id, value } of records.filter(({ kind }) => kind === 'speed'))
-    state.speeds.set(id, value as Speed)
+  const byId = <Value>(kind: string) =>
+    records.filter((record) => record.kind === kind).map(({ id, value }) => [id, value as Value] as const)
+  const finals = new Map(byId<OrderProgress>('order'))
+  for (const saved of values<SavedOperation>('operation'))
+    enterOperation(state, loadedOperation(saved, finals))
+  for (const [id, speed] of byId<Speed>('speed')) state.speeds.set(id, speed)
   const greeted = new Set(agents.map(({ value }) => value.session?.id))
   for (const session of connected) if (!greeted.has(session)) state.greetings.set(session, nowMs + HELLO_MS)
   state.coverageCheckMs = state.queues.size === 0 ? null : nowMs
+  state.ordersDueMs = state.openOrders.size === 0 ? null : nowMs
   state.reconsiderMs = state.waiting.size === 0 ? null : nowMs
   for (const fence of over) state.over.set(fence.taskId, fence)
   for (const saved of values<Outstanding<TrackedEffect>>('outbox')) state.outbox.restore(saved, nowMs)

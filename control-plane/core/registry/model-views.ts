@@ -40,12 +40,11 @@ function withHolders(model: CatalogModel, holders: readonly Holder[]): ModelView
 }
 
 /** All that an announcement tells of a model that the catalog does not have. */
-function entryOf({ engine, model }: Holder): CatalogModel {
-  const { manifest } = engine
+function entryOf({ engine: { manifest }, model }: Holder): CatalogModel {
   return {
     id: model.id,
     name: model.id,
-    description: `Known to ${engine.agent_name} only.`,
+    description: 'Not in the catalog: this is what agents say of it.',
     aliases: [],
     engine: manifest.id,
     runtime_model_id: model.runtime_model_id,
@@ -62,11 +61,15 @@ function entryOf({ engine, model }: Holder): CatalogModel {
       translation: model.translation,
       diarization: model.diarization,
     },
-    hardware: { gpu_required: false, min_ram_mb: model.memory_mib, min_vram_mb: null },
+    hardware: { gpu_required: false, min_ram_mb: megabytesOf(model.memory_mib), min_vram_mb: null },
     published: [],
     license: 'unknown',
     embedded: model.embedded,
     preferred: model.preferred,
     verified: false,
   }
+}
+
+function megabytesOf(mib: number | null): number | null {
+  return mib === null ? null : Math.ceil((mib * 1024 ** 2) / 1_000_000)
 }

@@ -10,13 +10,18 @@ import type {
 } from '#protocol/model-order.ts'
 import type { TaskError } from '#protocol/task.ts'
 import { tellWaiting } from './auto-pull.ts'
+import { keptSums, stateOf, sumsOf } from './operation-sums.ts'
 import type { RegistryState } from './state.ts'
-import type { Turn } from './turn.ts'
+import { orderId, type Turn } from './turn.ts'
 
 /**
  * What operators ask of the models on agents. An operation is an order to each agent that it concerns; it is kept, and
  * sent again at each hello, until every order has a final state. How far an order is lives in memory only: its agent says
- * it again.
+ * it again. Between save and send the object may die while the sockets live, so an order of which its agent has said
+ * nothing is sent again at a wake, too.
+ *
+ * A fleet has thousands of agents, each with a word a second. So an operation is one record with the names of its agents,
+ * a final state is one more, and what comes of a word is found without looking at the other orders.
  */
 export interface Operation {
   readonly id: OperationId
@@ -27,15 +32,20 @@ export interface Operation {
   readonly entry: CatalogModel | null
   readonly keepAliveSeconds: number | null
   readonly createdAtMs: number
-  /** By agent. */
-  readonly orders: Readonly<Record<AgentId, OrderProgress>>
+  /** By agent. Turn puts a new one in an old one's place. */
+  readonly orders: Record<AgentId, OrderProgress>
 }
 
 export type NewOperation = Omit<Operation, 'createdAtMs' | 'orders'>
 
+/** What is kept of one. Final states stand in records of their own, by operation and agent. */
+export type SavedOperation = Omit<Operation, 'orders'> & { readonly agentIds: readonly AgentId[] }
+
 export type OperationBegun = { readonly ok: true; readonly operation: ModelOperationView | null } | Refusal
 
-type Orderable = { readonly ok: true; readonly agentIds: readonly AgentId[] } | Refusal
+type Orderable =
+  | { readonly ok: true; readonly agentIds: readonly AgentId[]; readonly full: readonly AgentId[] }
+  | Refusal
 
 type Refusal =
   | { readonly ok: false; readonly reason: 'none' }
@@ -44,10 +54,29 @@ type Refusal =
 
 /** So many operations that are over can still be looked at. */
 const KEPT_ENDED = 100
+/** ... with so many orders in all, since each is a row that every load reads; the newest operation whatever its size. */
+const KEPT_ORDERS = 20_000
 
-const QUEUED: OrderProgress = { state: 'queued', bytes_done: 0, bytes_total: null, error: null }
+/** Thousands of agents may fail at once, and all that they say is kept. */
+const ERROR_LENGTH = 500
 
-/** The agents of a target, of those that the caller may name; or why none of them is asked. */
+/** Nobody has said a word of it. This very object: an agent may say `queued` itself. */
+export const UNHEARD: OrderProgress = { state: 'queued', bytes_done: 0, bytes_total: null, error: null }
+
+const FULL: OrderProgress = {
+  ...UNHEARD,
+  state: 'failed',
+  error: {
+    code: 'model_queue_full',
+    message: 'As many orders wait there as may. Ask it again when some are done.',
+    retryable: true,
+  },
+}
+
+/**
+ * The agents of a target, of those that the caller may name, and which of them have as many orders as may wait; or why none
+ * is asked. One that is full does not keep the others from theirs: it may be away for days.
+ */
 export function orderable(
   state: RegistryState,
   target: OrderTarget,
@@ -60,25 +89,44 @@ export function orderable(
   )
   if (agents.length === 0) return { ok: false, reason: 'none' }
   const full = agents.filter(({ id }) => (state.openOrders.get(id)?.size ?? 0) >= queueLimit)
-  if (full.length > 0) return { ok: false, reason: 'full', agents: full.map(({ name }) => name) }
-  return { ok: true, agentIds: agents.map(({ id }) => id) }
+  if (full.length === agents.length)
+    return { ok: false, reason: 'full', agents: full.slice(0, 10).map(({ name }) => name) }
+  return { ok: true, agentIds: agents.map(({ id }) => id), full: full.map(({ id }) => id) }
 }
 
-/** Begins an operation. One that is known already changes nothing. */
-export function begin(turn: Turn, asked: NewOperation, agentIds: readonly AgentId[]): void {
+/** Begins an operation. One that is known already changes nothing. Orders to `full` agents end at once. */
+export function begin(
+  turn: Turn,
+  asked: NewOperation,
+  agentIds: readonly AgentId[],
+  full: readonly AgentId[] = [],
+): void {
   if (turn.state.operations.has(asked.id)) return
-  const orders = Object.fromEntries(agentIds.map((agentId) => [agentId, QUEUED]))
+  const orders = Object.fromEntries(agentIds.map((agentId) => [agentId, UNHEARD]))
   const operation: Operation = { ...asked, createdAtMs: turn.nowMs, orders }
-  turn.saveOperation(operation)
-  for (const agentId of agentIds) turn.send(agentId, orderOf(operation))
+  turn.beginOperation(operation)
+  for (const agentId of full) settle(turn, operation, agentId, FULL)
+  for (const agentId of agentIds) {
+    if (operation.orders[agentId] === UNHEARD) sendOrder(turn, agentId, operation)
+  }
   forgetEnded(turn)
 }
 
 /** A hello: what is not done yet is ordered again. */
 export function sendOpen(turn: Turn, agentId: AgentId): void {
-  for (const id of turn.state.openOrders.get(agentId) ?? []) {
-    const operation = turn.state.operations.get(id)
-    if (operation !== undefined) turn.send(agentId, orderOf(operation))
+  for (const operation of openOf(turn, agentId)) sendOrder(turn, agentId, operation)
+}
+
+/** A wake: what agents that are there have not said a word of is ordered again. */
+export function repeatUnheard(turn: Turn): void {
+  const { state, nowMs } = turn
+  if (state.ordersDueMs === null || state.ordersDueMs > nowMs) return
+  state.ordersDueMs = null
+  for (const agentId of state.openOrders.keys()) {
+    if ((state.agents.get(agentId)?.session ?? null) === null) continue
+    for (const operation of openOf(turn, agentId)) {
+      if (operation.orders[agentId] === UNHEARD) sendOrder(turn, agentId, operation)
+    }
   }
 }
 
@@ -88,7 +136,9 @@ export function progressed(turn: Turn, agentId: AgentId, message: ModelProgress)
   const before = operation?.orders[agentId]
   if (operation === undefined || before === undefined || isFinal(before)) return
   if (message.model_id !== operation.modelId) return
-  settle(turn, operation, agentId, message.progress)
+  const { error } = message.progress
+  const told = error === null ? null : { ...error, message: error.message.slice(0, ERROR_LENGTH) }
+  settle(turn, operation, agentId, { ...message.progress, error: told })
 }
 
 /** The agent is gone for good: what it was asked will not be done. */
@@ -111,11 +161,24 @@ export function isFinal({ state }: OrderProgress): boolean {
   return state === 'completed' || state === 'failed'
 }
 
-/** Whether an operation still runs, and how it ended. */
-export function operationState({ orders }: Operation): 'running' | 'completed' | 'failed' {
-  const all = Object.values(orders)
-  if (!all.every(isFinal)) return 'running'
-  return all.every(({ state }) => state === 'completed') ? 'completed' : 'failed'
+/** As it is kept. */
+export function savedOperation({ orders, ...operation }: Operation): SavedOperation {
+  // The keys of an operation's orders are the ids of its agents.
+  return { ...operation, agentIds: Object.keys(orders) as AgentId[] }
+}
+
+/** After a load nobody knows how far an order is that has no final state: its agent is asked again. */
+export function loadedOperation(
+  { agentIds, ...saved }: SavedOperation,
+  finals: ReadonlyMap<string, OrderProgress>,
+): Operation {
+  const orders = agentIds.map((agentId) => [agentId, finals.get(orderId(saved.id, agentId)) ?? UNHEARD])
+  return { ...saved, orders: Object.fromEntries(orders) }
+}
+
+/** Whether an operation still runs, and how it ended; told from all of its orders. */
+export function operationState({ orders }: Operation): ReturnType<typeof stateOf> {
+  return stateOf(sumsOf(Object.values(orders)))
 }
 
 function isOf(target: OrderTarget, agentId: AgentId, labels: readonly string[]): boolean {
@@ -123,11 +186,19 @@ function isOf(target: OrderTarget, agentId: AgentId, labels: readonly string[]):
   return target.kind === 'agent' ? agentId === target.agent_id : labels.includes(target.label)
 }
 
+function openOf({ state }: Turn, agentId: AgentId): Operation[] {
+  return [...(state.openOrders.get(agentId) ?? [])].flatMap((id) => state.operations.get(id) ?? [])
+}
+
+function sendOrder(turn: Turn, agentId: AgentId, operation: Operation): void {
+  const { state, nowMs, settings } = turn
+  turn.send(agentId, orderOf(operation))
+  state.ordersDueMs ??= nowMs + settings.inquiryMs
+}
+
 function settle(turn: Turn, operation: Operation, agentId: AgentId, progress: OrderProgress): void {
-  const next: Operation = { ...operation, orders: { ...operation.orders, [agentId]: progress } }
-  if (isFinal(progress)) turn.saveOperation(next)
-  else turn.touchOperation(next)
-  tellWaiting(turn, operation, next)
+  const { before, after } = turn.setOrder(operation, agentId, progress)
+  tellWaiting(turn, operation, before, after)
 }
 
 function orderOf({ id, action, modelId, entry, keepAliveSeconds }: Operation): ModelOrder {
@@ -142,10 +213,13 @@ function orderOf({ id, action, modelId, entry, keepAliveSeconds }: Operation): M
 }
 
 function forgetEnded(turn: Turn): void {
-  const { operations } = turn.state
-  const ended = [...operations.values()].filter((operation) => operationState(operation) !== 'running')
-  const over = ended
-    .sort((a, b) => a.createdAtMs - b.createdAtMs)
-    .slice(0, Math.max(0, ended.length - KEPT_ENDED))
-  for (const { id } of over) turn.forgetOperation(id)
+  const { state } = turn
+  const ended = [...state.operations.values()]
+    .filter((operation) => stateOf(keptSums(state, operation)) !== 'running')
+    .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1))
+  let orders = 0
+  for (const [index, operation] of ended.entries()) {
+    orders += Object.keys(operation.orders).length
+    if (index >= KEPT_ENDED || (index > 0 && orders > KEPT_ORDERS)) turn.forgetOperation(operation)
+  }
 }

@@ -12,6 +12,7 @@ import type { TrackedEffect } from './effects.ts'
 import type { FairQueue } from './fair-queue.ts'
 import { Kinds } from './kinds.ts'
 import type { Counters } from './metrics.ts'
+import type { OrderSums } from './operation-sums.ts'
 import type { Operation } from './operations.ts'
 import { Shares } from './shares.ts'
 
@@ -47,7 +48,10 @@ export interface RegistryState {
   readonly waiting: Map<JobId, WaitingJob>
   /** What operators asked of models, and of each agent what is not done yet. */
   readonly operations: Map<OperationId, Operation>
+  readonly orderSums: Map<OperationId, OrderSums>
   readonly openOrders: Map<AgentId, Set<OperationId>>
+  /** When orders of which nobody has said a word are sent again; null when there are none. Lives in memory only. */
+  ordersDueMs: number | null
   readonly outbox: Outgoing<TrackedEffect>
   /** Which agent last completed a task of a job: it holds the artifacts. The newest jobs only. */
   readonly lastAgent: AgedMap<JobId, AgentId>
@@ -148,7 +152,9 @@ export function emptyRegistry(): RegistryState {
     reconsiderMs: null,
     waiting: new Map(),
     operations: new Map(),
+    orderSums: new Map(),
     openOrders: new Map(),
+    ordersDueMs: null,
     outbox: new Outgoing(),
     lastAgent: new AgedMap(),
     counters: new Map(),

@@ -31,10 +31,17 @@ export function registryMachine(context: RegistryContext): RegistryMachine {
     },
 
     nextWakeMs(state) {
-      const { outbox, deadlines, greetings, coverageCheckMs, reconsiderMs } = state
+      const { outbox, deadlines, greetings, coverageCheckMs, reconsiderMs, ordersDueMs } = state
       const silent = greetings.oldestKey()
       const greetingMs = silent === null ? null : (greetings.get(silent) ?? null)
-      return earliest([outbox.nextDueMs(), deadlines.nextMs(), greetingMs, coverageCheckMs, reconsiderMs])
+      return earliest([
+        outbox.nextDueMs(),
+        deadlines.nextMs(),
+        greetingMs,
+        coverageCheckMs,
+        reconsiderMs,
+        ordersDueMs,
+      ])
     },
   }
 }
@@ -62,7 +69,7 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
       countJob(turn, input.status, input.durationMs)
       return OK
     case 'operation.begin':
-      operations.begin(turn, input.operation, input.agentIds)
+      operations.begin(turn, input.operation, input.agentIds, input.full)
       return OK
     case 'unwait':
       turn.unwait(input.jobId)
@@ -149,6 +156,7 @@ function wake(turn: Turn, pongs: Pongs): void {
   }
   agents.closeSilent(turn)
   turn.repeatDue()
+  operations.repeatUnheard(turn)
   saveCounters(turn)
   if (state.coverageCheckMs !== null && state.coverageCheckMs <= nowMs) checkCoverage(turn, pongs)
   if (state.reconsiderMs !== null && state.reconsiderMs <= nowMs) reconsiderAll(turn, pongs)

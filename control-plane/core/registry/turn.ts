@@ -1,13 +1,15 @@
 import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { Catalog } from '#protocol/catalog.ts'
 import type { AgentId, JobId, OperationId, TaskId } from '#protocol/ids.ts'
+import type { OrderProgress } from '#protocol/model-order.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { Change } from '../machine.ts'
 import type { CoreSettings } from '../settings.ts'
 import type { Speed } from '../speed.ts'
 import type { RegistryEffect, TrackedEffect } from './effects.ts'
-import { dueMs, enter, indexOrders, leave, placeAgent, workOf } from './indexes.ts'
-import type { Operation } from './operations.ts'
+import { dueMs, enter, enterOperation, enterOrder, leave, placeAgent, workOf } from './indexes.ts'
+import { keptSums, type OrderSums, stateOf } from './operation-sums.ts'
+import { isFinal, type Operation, savedOperation } from './operations.ts'
 import type {
   AgentRecord,
   Granted,
@@ -134,22 +136,38 @@ export class Turn {
     this.changes.push({ kind: 'waiting', id: jobId, value: null })
   }
 
-  /** Kept: an operation begins, or one of its agents is done. */
-  saveOperation(operation: Operation): void {
-    this.touchOperation(operation)
-    this.changes.push({ kind: 'operation', id: operation.id, value: operation })
+  beginOperation(operation: Operation): void {
+    enterOperation(this.state, operation)
+    this.changes.push({ kind: 'operation', id: operation.id, value: savedOperation(operation) })
+    this.#operationChanged(operation)
   }
 
-  /** How far it is lives in memory only. */
-  touchOperation(operation: Operation): void {
-    this.state.operations.set(operation.id, operation)
-    indexOrders(this.state, operation)
-    this.effects.push({ type: 'operation.changed', operationId: operation.id })
+  /** A final state is kept; how far an order is lives in memory only. What the orders came to before, and do now. */
+  setOrder(
+    operation: Operation,
+    agentId: AgentId,
+    progress: OrderProgress,
+  ): { before: OrderSums; after: OrderSums } {
+    const before = keptSums(this.state, operation)
+    enterOrder(this.state, operation, agentId, progress)
+    if (isFinal(progress))
+      this.changes.push({ kind: 'order', id: orderId(operation.id, agentId), value: progress })
+    this.#operationChanged(operation)
+    return { before, after: keptSums(this.state, operation) }
   }
 
-  forgetOperation(id: OperationId): void {
+  /** One that is over: all of its orders have a record. */
+  forgetOperation({ id, orders }: Operation): void {
     this.state.operations.delete(id)
+    this.state.orderSums.delete(id)
     this.changes.push({ kind: 'operation', id, value: null })
+    for (const agentId of Object.keys(orders))
+      this.changes.push({ kind: 'order', id: orderId(id, agentId), value: null })
+  }
+
+  #operationChanged(operation: Operation): void {
+    const isOver = stateOf(keptSums(this.state, operation)) !== 'running'
+    this.effects.push({ type: 'operation.changed', operationId: operation.id, isOver })
   }
 
   order(id: string, effect: TrackedEffect): void {
@@ -203,6 +221,11 @@ export class Turn {
  */
 function isKept(effect: TrackedEffect): boolean {
   return effect.type !== 'job.started'
+}
+
+/** Of the record of an order's final state. */
+export function orderId(operationId: OperationId, agentId: string): string {
+  return `${operationId}:${agentId}`
 }
 
 export function startedId(taskId: TaskId, fence: number): string {

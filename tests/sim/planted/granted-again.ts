@@ -3,23 +3,25 @@ import { agentIdOf } from '../names.ts'
 import { PRODUCT, type Product } from '../product.ts'
 
 /** Planted: after a hand-back the registry puts the very fence that was granted back into its queue. */
-const { registryMachine } = PRODUCT
 export const grantedAgain: Product = {
   ...PRODUCT,
-  registryMachine: {
-    ...registryMachine,
-    step(state, input, nowMs) {
-      const held = input.type === 'result.answered' ? state.placements.get(input.taskId) : undefined
-      const step = registryMachine.step(state, input, nowMs)
-      const isHandedBack = input.type === 'result.answered' && input.end !== 'completed'
-      if (held === undefined || !isHandedBack || !state.over.has(input.taskId)) return step
-      state.over.delete(input.taskId)
-      enter(state, { dispatch: held.dispatch, at: 'queued' })
-      const value = { dispatch: held.dispatch, at: 'queued' }
-      const offered = registryMachine.step(state, NOTHING, nowMs)
-      const changes = [...step.changes, { kind: 'task', id: input.taskId, value }, ...offered.changes]
-      return { ...step, changes, effects: [...step.effects, ...offered.effects] }
-    },
+  registryMachine: (autoPull) => {
+    const machine = PRODUCT.registryMachine(autoPull)
+    return {
+      ...machine,
+      step(state, input, nowMs) {
+        const held = input.type === 'result.answered' ? state.placements.get(input.taskId) : undefined
+        const step = machine.step(state, input, nowMs)
+        const isHandedBack = input.type === 'result.answered' && input.end !== 'completed'
+        if (held === undefined || !isHandedBack || !state.over.has(input.taskId)) return step
+        state.over.delete(input.taskId)
+        enter(state, { dispatch: held.dispatch, at: 'queued' })
+        const value = { dispatch: held.dispatch, at: 'queued' }
+        const offered = machine.step(state, NOTHING, nowMs)
+        const changes = [...step.changes, { kind: 'task', id: input.taskId, value }, ...offered.changes]
+        return { ...step, changes, effects: [...step.effects, ...offered.effects] }
+      },
+    }
   },
 }
 
