@@ -17,6 +17,7 @@ import {
 import { jobMachine } from '#core/job/step.ts'
 import { jobTrace } from '#core/job/trace.ts'
 import { jobView, splitCount } from '#core/job/view.ts'
+import { FIRST_RETRY_MS } from '#core/outbox.ts'
 import type { Pipeline } from '#core/pipeline.ts'
 import { coreSettings } from '#core/settings.ts'
 import type { JobEvent } from '#protocol/events.ts'
@@ -29,6 +30,7 @@ import { logError } from '../access/log.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { withDeadline } from './deadline.ts'
 import { Loop } from './loop.ts'
+import { memoryTimer } from './memory-timer.ts'
 import { postTrace } from './post-trace.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
@@ -160,6 +162,8 @@ export class Job extends DurableObject<Bindings> {
       state: loadJob(this.#records.read(), Date.now()),
       records: this.#records,
       storage: this.ctx.storage,
+      setTimer: memoryTimer(() => this.#loop.timer()),
+      soonMs: FIRST_RETRY_MS,
       armedMs,
       nowMs: () => Date.now(),
       log: logError,
