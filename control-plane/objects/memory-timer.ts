@@ -2,7 +2,7 @@
 export function memoryTimer(ring: () => void): (afterMs: number | null) => void {
   let timer: ReturnType<typeof setTimeout> | null = null
   return (afterMs) => {
-    clearTimeout(timer)
-    if (afterMs !== null) timer = setTimeout(ring, afterMs)
+    if (timer !== null) clearTimeout(timer)
+    timer = afterMs === null ? null : setTimeout(ring, afterMs)
   }
 }
