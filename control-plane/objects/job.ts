@@ -107,6 +107,11 @@ export class Job extends DurableObject<Bindings> {
     return { spec, status, pipeline, tasks: [...job.tasks.values()], channelCount: splitCount(job) }
   }
 
+  /** For who wrote a file of the job: true once it was deleted. */
+  async isGone(): Promise<boolean> {
+    return this.#loop.state.job === null
+  }
+
   /** How many clients follow the job now. An open stream keeps the object awake. */
   async followers(): Promise<number> {
     return this.#subscribers.size

@@ -1,4 +1,4 @@
-import { and, count, desc, eq, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import { and, count, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { type JobId, type Pool, Pool as PoolSchema, type TenantId } from '#protocol/ids.ts'
 import { isTerminal, JobStatus, JobSummary } from '#protocol/job.ts'
@@ -94,15 +94,6 @@ export async function buryJob(db: D1Database, tenantId: TenantId, id: JobId, now
     .update(jobs)
     .set({ deletedAtMs: nowMs, summary: '{}' })
     .where(and(eq(jobs.id, id), eq(jobs.tenantId, tenantId)))
-}
-
-/** Whether this job was deleted. False for one whose row is not there yet. */
-export async function isBuried(db: D1Database, id: JobId): Promise<boolean> {
-  const [row] = await drizzle(db)
-    .select({ id: jobs.id })
-    .from(jobs)
-    .where(and(eq(jobs.id, id), isNotNull(jobs.deletedAtMs)))
-  return row !== undefined
 }
 
 export async function countByStatus(
