@@ -3,18 +3,22 @@ import { Agent as HttpAgent } from 'undici'
 import type { Grant } from '#protocol/agent-messages.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { announcedEngines } from './announcement.ts'
 import { OutputCache } from './cache.ts'
 import type { StopCause } from './close.ts'
 import type { AgentConfig } from './config.ts'
 import { Connection } from './connection.ts'
 import { describeDevice } from './device.ts'
+import { type ChosenDevice, chooseDevice } from './device-probe.ts'
 import { EngineHosts } from './engine-hosts.ts'
 import type { EngineList } from './engine-list.ts'
 import { type Identified, Identity } from './identity.ts'
 import { type Log, sentenceOf } from './log.ts'
-import { Models } from './models.ts'
+import { Models } from './models/models.ts'
+import { ModelOrders } from './models/orders.ts'
 import { OutboxFiles } from './outbox-files.ts'
 import { postResult } from './result-post.ts'
+import type { AgentEnd, RunningAgent } from './running-agent.ts'
 import { RunningTasks } from './running-tasks.ts'
 import { type Effect, grantKey, grantOf, type TaskResult } from './session/state.ts'
 import { newSession } from './session.ts'
@@ -22,32 +26,14 @@ import { nowMs, SessionLoop } from './session-loop.ts'
 import type { TaskTools } from './tasks.ts'
 import { WorkFolder } from './work-folder.ts'
 
-/** An agent in this process. `ended` resolves once, when nothing of it is left. */
-export interface RunningAgent {
-  /** Resolves at the first welcome; never, when the agent ends before. */
-  readonly ready: Promise<void>
-  readonly ended: Promise<AgentEnd>
-  /** Starts the engines' children now, so that a first task does not wait for a process. */
-  warm(): void
-  /** Ends it in order; a second call hands back what still runs. */
-  drain(reason: string, limitMs?: number): void
-  /** Ends it now: children are killed, unanswered results stay on disk. */
-  stop(): Promise<AgentEnd>
-}
-
-export interface AgentEnd {
-  /** 0 drained, 1 failed, 4 the credential or token was refused. */
-  readonly exitCode: 0 | 1 | 4
-  readonly sentence: string | null
-}
-
 /** Opens the data folder and checks the models; then joins and connects in the background. Rejects when it cannot. */
 export async function startAgent(config: AgentConfig, engines: EngineList, log: Log): Promise<RunningAgent> {
   const work = await WorkFolder.open(config.dataFolder)
   const outbox = new OutboxFiles(config.dataFolder)
   const unanswered = await outbox.load()
-  const models = await Models.open(config.rootFolder, log)
-  return new Agent({ config, engines, log, work, outbox, models }, unanswered)
+  const models = await Models.open({ ...config, log, nowMs: Date.now, random: Math.random })
+  const device = await chooseDevice(config.device, log)
+  return new Agent({ config, engines, log, work, outbox, models, device }, unanswered)
 }
 
 interface Parts {
@@ -57,6 +43,7 @@ interface Parts {
   readonly work: WorkFolder
   readonly outbox: OutboxFiles
   readonly models: Models
+  readonly device: ChosenDevice
 }
 
 /** The shell round the session: it performs the orders and tells what happened. Decisions are in `session.ts`. */
@@ -67,8 +54,9 @@ class Agent implements RunningAgent {
   readonly #loop: SessionLoop
   readonly #http = new HttpAgent()
   readonly #hosts: EngineHosts
+  readonly #orders: ModelOrders
   readonly #cache: OutputCache
-  readonly #device = describeDevice()
+  readonly #machine = describeDevice()
   readonly #tasks: RunningTasks
   readonly #ending = new AbortController()
   readonly #becameReady = Promise.withResolvers<void>()
@@ -85,28 +73,49 @@ class Agent implements RunningAgent {
     this.#parts = parts
     this.#cache = new OutputCache(joinPath(work.path, 'cache'), config.cacheLimitBytes)
     this.#cacheSweep = setInterval(() => this.#attempt(this.#cache.sweep(nowMs())), CACHE_SWEEP_MS).unref()
-    const host = { abortGraceMs: config.timing.abortGraceMs, log }
-    this.#hosts = new EngineHosts(engines, host, () =>
-      this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced() }),
-    )
+    this.#hosts = new EngineHosts(engines, {
+      abortGraceMs: config.timing.abortGraceMs,
+      log,
+      nowMs,
+      models: parts.models,
+      threads: config.threads,
+      device: parts.device.name,
+      memoryMib: config.memoryMib,
+      vramMib: config.vramMib,
+      keepAliveSeconds: config.keepAliveSeconds,
+      onChanged: () => this.#announce(),
+    })
+    this.#orders = new ModelOrders({
+      models: parts.models,
+      engines,
+      prefetch: (modelId, keepAliveSeconds) => this.#hosts.prefetch(modelId, keepAliveSeconds),
+      report: (message) => this.#loop.dispatch({ type: 'order.reported', message }),
+      dataFolder: config.dataFolder,
+      nowMs,
+      log,
+    })
+    parts.models.onChanged(() => {
+      // What is no longer pinned may have to leave.
+      this.#hosts.settle()
+      this.#announce()
+    })
     this.#tasks = new RunningTasks(this.#tools(), log, (event) => this.#loop.dispatch(event))
     const identity = {
       version: packageJson.version,
-      platform: this.#device.platform,
+      platform: this.#machine.platform,
       slots: config.slots,
       memoryMib: config.memoryMib,
+      labels: config.labels,
       drainLimitMs: config.drainTimeoutMs,
     }
-    const session = newSession({ identity, engines: this.#announced(), unanswered }, nowMs())
+    const session = newSession(
+      { identity, engines: this.#announced(), modelsFreeBytes: parts.models.freeBytes, unanswered },
+      nowMs(),
+    )
     this.#loop = new SessionLoop(session, (effect) => this.#perform(effect))
     log('agent.started', { name: config.name, server: config.server, version: packageJson.version })
-    this.#identity = new Identity({
-      config,
-      log,
-      dispatcher: this.#http,
-      random: Math.random,
-      signal: this.#ending.signal,
-    })
+    const { signal } = this.#ending
+    this.#identity = new Identity({ config, log, dispatcher: this.#http, random: Math.random, signal })
     const everyMs = Math.min(ROTATION_CHECK_MS, config.rotateAfterMs)
     this.#rotation = setInterval(() => this.#attempt(this.#rotate()), everyMs).unref()
     this.#attempt(this.#connect(this.#identity.open()))
@@ -190,6 +199,9 @@ class Agent implements RunningAgent {
       case 'forgetResult':
         this.#attempt(this.#forget(effect.result, effect.keepOutputs))
         break
+      case 'performOrder':
+        this.#attempt(this.#orders.perform(effect.order))
+        break
       case 'leave':
         this.#attempt(this.#end({ exitCode: 0, sentence: null }))
         break
@@ -228,6 +240,7 @@ class Agent implements RunningAgent {
     this.#tasks.abortAll('handed_back')
     await this.#hosts.stop()
     await this.#tasks.ended()
+    await this.#parts.models.stop()
     await this.#parts.outbox.idle()
     await this.#identity.idle()
     await this.#parts.work.remove()
@@ -243,7 +256,7 @@ class Agent implements RunningAgent {
   }
 
   #tools(): TaskTools {
-    const { config, work, models } = this.#parts
+    const { config, work } = this.#parts
     const transfer = {
       server: config.server,
       dispatcher: this.#http,
@@ -251,18 +264,16 @@ class Agent implements RunningAgent {
       random: Math.random,
       limits: { baseMs: config.timing.backoffBaseMs, capMs: config.timing.backoffCapMs },
     }
-    return { work, cache: this.#cache, models, hosts: this.#hosts, threads: config.threads, transfer, nowMs }
+    return { work, cache: this.#cache, hosts: this.#hosts, transfer, nowMs }
+  }
+
+  #announce(): void {
+    const modelsFreeBytes = this.#parts.models.freeBytes
+    this.#loop.dispatch({ type: 'engines.changed', engines: this.#announced(), modelsFreeBytes })
   }
 
   #announced(): AnnouncedEngine[] {
-    const { engines, models, config } = this.#parts
-    const loaded = this.#hosts.loadedModels()
-    return engines.map(({ manifest }) => ({
-      manifest,
-      device: this.#device.name,
-      slots: config.slots,
-      models: models.announced(manifest.id, loaded),
-    }))
+    return announcedEngines({ ...this.#parts, slots: this.#parts.config.slots }, this.#hosts)
   }
 
   /** Work whose failure stops nothing: a file that cannot be written costs a resend, not the agent. */

@@ -1,17 +1,14 @@
 import { arch, availableParallelism, platform, release, totalmem } from 'node:os'
 
 /** The machine as hello describes it. */
-export interface Device {
-  /** What engines run on. */
-  readonly name: 'cpu'
+export interface Machine {
   readonly platform: string
   readonly cores: number
   readonly memoryMib: number
 }
 
-export function describeDevice(): Device {
+export function describeDevice(): Machine {
   return {
-    name: 'cpu',
     platform: `${platform()}-${arch()} ${release()}`.slice(0, 100),
     cores: availableParallelism(),
     memoryMib: Math.floor(memoryBytes() / 1024 ** 2),

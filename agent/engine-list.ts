@@ -1,12 +1,13 @@
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
-import type { ListedEngine } from '#engines/list.ts'
+import { DESCRIBED_ENGINES, type ListedEngine } from '#engines/list.ts'
 import { EngineManifest } from '#protocol/engine.ts'
 import { type AgentConfig, UsageError } from './config.ts'
 import { sentenceOf } from './log.ts'
 
 /**
- * The engines of an agent: those of the installation (`engines/list.ts`), those of the owner's own list module, or both.
+ * The engines of an agent: those of the installation (`engines/list.ts`), those of the owner's own list module or
+ * description file, or both.
  * The agent reads manifests only; `load` runs in the child, which imports the same module by its URL.
  */
 export type EngineList = readonly EngineEntry[]
@@ -64,12 +65,20 @@ export function engineIn(module: unknown, engineId: string): Pick<ListedEngine, 
 }
 
 async function ownEngines(path: string): Promise<EngineList> {
-  const moduleUrl = pathToFileURL(path).href
+  const moduleUrl = listModuleOf(path)
   try {
     return entriesOf(moduleUrl, await import(moduleUrl))
   } catch (error) {
     throw new UsageError(`--engines: ${path}: ${faultOf(error)}`, { cause: error })
   }
+}
+
+/** A module as it is; a description in YAML or JSON by way of the module that reads it, in the child too. */
+function listModuleOf(path: string): string {
+  if (!/\.(ya?ml|json)$/.test(path)) return pathToFileURL(path).href
+  const url = new URL(DESCRIBED_ENGINES)
+  url.searchParams.set('file', path)
+  return url.href
 }
 
 /** `ENGINES.0.manifest.id: expected …`, or what the import itself said. */

@@ -34,12 +34,15 @@ export { nextWakeMs }
 const DEFAULT_RESULT_ACK_MS = 5_000
 
 export function newSession(
-  start: Pick<SessionState, 'identity' | 'engines'> & { readonly unanswered: readonly TaskResult[] },
+  start: Pick<SessionState, 'identity' | 'engines' | 'modelsFreeBytes'> & {
+    readonly unanswered: readonly TaskResult[]
+  },
   nowMs: number,
 ): SessionState {
   return {
     identity: start.identity,
     engines: start.engines,
+    modelsFreeBytes: start.modelsFreeBytes,
     link: { kind: 'down' },
     tasks: new Map(),
     outbox: new Map(start.unanswered.map((result) => [grantKey(result), newDelivery(result, nowMs, true)])),
@@ -64,7 +67,11 @@ function apply(state: SessionState, event: SessionEvent, nowMs: number): Step {
     case 'message':
       return onMessage(state, event.message, nowMs)
     case 'engines.changed':
-      return announce({ ...state, engines: event.engines })
+      return announce({ ...state, engines: event.engines, modelsFreeBytes: event.modelsFreeBytes })
+    case 'order.reported':
+      // Without a link it is not kept: the server sends the order again, and gets the state of then.
+      if (state.link.kind !== 'up') return { state, effects: [] }
+      return { state, effects: [{ type: 'send', message: event.message }] }
     case 'task.reported':
       return report(state, event.grant, event.report)
     case 'task.ended':
@@ -80,7 +87,7 @@ function apply(state: SessionState, event: SessionEvent, nowMs: number): Step {
 }
 
 function greet(state: SessionState): Step {
-  const { version, platform, slots, memoryMib } = state.identity
+  const { version, platform, slots, memoryMib, labels } = state.identity
   const hello: AgentMessage = {
     type: 'agent.hello',
     protocol: { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
@@ -88,6 +95,8 @@ function greet(state: SessionState): Step {
     platform,
     slots,
     memory_mib: memoryMib,
+    models_free_bytes: state.modelsFreeBytes,
+    labels: [...labels],
     engines: [...state.engines],
     // Every result that waits may still hold its grant: the welcome says which.
     running: [
@@ -109,6 +118,7 @@ function announce(state: SessionState): Step {
   const message: AgentMessage = {
     type: 'agent.status',
     slots: state.identity.slots,
+    models_free_bytes: state.modelsFreeBytes,
     engines: [...state.engines],
   }
   return { state, effects: [{ type: 'send', message }] }

@@ -4,10 +4,8 @@ import { EngineError } from '#engines/engine.ts'
 import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import { Artifacts, type TransferOptions } from './artifacts.ts'
 import type { OutputCache } from './cache.ts'
-import type { EngineHosts } from './engine-hosts.ts'
-import type { RunOrder } from './host-messages.ts'
+import type { EngineHosts, HostedWork } from './engine-hosts.ts'
 import { sentenceOf } from './log.ts'
-import type { Models } from './models.ts'
 import type { Report } from './progress.ts'
 import type { TaskGranted, TaskOffer } from './session/state.ts'
 import { contentTypeOf, inputsOf, outputNames } from './stage-files.ts'
@@ -18,9 +16,7 @@ import type { TaskFolder, WorkFolder } from './work-folder.ts'
 export interface TaskTools {
   readonly work: WorkFolder
   readonly cache: OutputCache
-  readonly models: Models
   readonly hosts: EngineHosts
-  readonly threads: number
   readonly transfer: Omit<TransferOptions, 'token' | 'signal'>
   readonly nowMs: () => number
 }
@@ -60,21 +56,22 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
   if (!isEngineStage(offer.stage)) throw refusal('stage_unknown', `This agent runs no ${offer.stage}.`)
   const artifacts = new Artifacts({ ...tools.transfer, token: order.token, signal })
 
+  // What the job needs next is loaded meanwhile; whether it was shows in the log, and when its task comes.
+  if (granted.prefetch !== null) void tools.hosts.prefetch(granted.prefetch.model_id, null)
   const fetchStart = tools.nowMs()
   const inputs = inputsOf(offer.stage, granted.inputs, granted.parameters.channel)
   const files = await fetchInputs(inputs, folder, artifacts, tools.cache)
   const fetchMs = tools.nowMs() - fetchStart
 
-  const model = await modelFor(offer, tools)
-  const run: RunOrder = {
-    type: 'run',
+  const work: HostedWork = {
+    engineId: offer.engine_id,
+    modelId: offer.model_id,
     stage: offer.stage,
-    model,
     files,
     outputFolder: folder.outputs,
     parameters: granted.parameters,
   }
-  const answer = await tools.hosts.idle(offer.engine_id, offer.model_id).run(run, signal, order.onReport)
+  const answer = await tools.hosts.run(work, signal, order.onReport)
   if (!answer.ok) throw new EngineError(answer.error)
   const { summary } = answer
   if (summary.stage !== offer.stage)
@@ -91,7 +88,7 @@ async function runIn(folder: TaskFolder, order: TaskOrder, tools: TaskTools): Pr
     status: 'completed',
     artifacts: outputs.map((output) => output.artifact),
     summary,
-    metrics: { transfer_ms, swap_ms: 0, load_ms: answer.loadMs, run_ms: answer.runMs },
+    metrics: { transfer_ms, swap_ms: answer.swapMs, load_ms: answer.loadMs, run_ms: answer.runMs },
   }
 }
 
@@ -100,22 +97,14 @@ async function fetchInputs(
   folder: TaskFolder,
   artifacts: Artifacts,
   cache: OutputCache,
-): Promise<RunOrder['files']> {
-  const files: RunOrder['files'] = {}
+): Promise<HostedWork['files']> {
+  const files: HostedWork['files'] = {}
   for (const [name, input] of inputs) {
     const path = join(folder.inputs, name)
     if (!(await cache.lend(input.key, path, input.size_bytes))) await artifacts.download(input, path)
     files[name] = { path, sizeBytes: input.size_bytes }
   }
   return files
-}
-
-async function modelFor(offer: TaskOffer, tools: TaskTools): Promise<RunOrder['model']> {
-  if (offer.model_id === null) return null
-  const resolved = await tools.models.resolve(offer.model_id)
-  if (!resolved.ok) throw new EngineError(resolved.error)
-  const { catalog, folder } = resolved.model
-  return { id: catalog.id, runtimeModelId: catalog.runtime_model_id, folder, threads: tools.threads }
 }
 
 async function uploadOutputs(

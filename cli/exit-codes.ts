@@ -35,7 +35,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof DalstonUnreachable) return EXIT.unavailable
   if (!(error instanceof DalstonProblem)) return EXIT.failure
   if (error.code === 'unauthorized' || error.code === 'forbidden') return EXIT.unauthorized
-  if (error.code === 'no_capable_engine' || error.code === 'unavailable') return EXIT.unavailable
+  if (['no_capable_engine', 'unavailable', 'model_queue_full'].includes(error.code)) return EXIT.unavailable
   return EXIT.failure
 }
 

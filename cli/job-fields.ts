@@ -13,6 +13,10 @@ export const JOB_OPTIONS = {
   'model-diarize': { type: 'string' },
   'model-pii-detect': { type: 'string' },
   'engine-preference': { type: 'string' },
+  task: { type: 'string' },
+  prompt: { type: 'string' },
+  vocabulary: { type: 'string' },
+  temperature: { type: 'string' },
   'timestamps-granularity': { type: 'string' },
   'speaker-detection': { type: 'string' },
   'num-speakers': { type: 'string' },
@@ -36,6 +40,10 @@ export const JOB_OPTIONS = {
 export const JOB_USAGE = `  --language CODE      such as en; the model's own or a detected one where not given
   --model ID           see \`dalston models ls\`; so too --model-align, --model-diarize, --model-pii-detect
   --engine-preference ID           an engine, or modular: one for each stage
+  --task WHICH         transcribe (default), or translate: English text of speech in another language
+  --prompt TEXT        text that might stand before the recording: its spelling and style are kept up
+  --vocabulary WORDS   names and terms that are likely to be said: Kovač,Dalston
+  --temperature N      of the decoding, 0 to 1; the engine's own where not given
   --timestamps-granularity WHICH   word (default), segment or none
   --speaker-detection HOW          none (default), diarize or per_channel; with --num-speakers N,
                                    or --min-speakers N and --max-speakers N, where they are known

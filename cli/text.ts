@@ -54,3 +54,11 @@ export function duration(seconds: number): string {
   const two = (value: number) => String(value).padStart(2, '0')
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`
 }
+
+/** `12 B`, `3.4 kB`, `1.2 GB`: powers of ten, as disks are sold and hubs count. */
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let [value, unit] = [count, 0]
+  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1000
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}

@@ -15,16 +15,18 @@ import {
   JoinTokenList,
   type JoinTokenView,
   ModelList,
-  type ModelView,
+  ModelView,
   SignInLink,
 } from '#protocol/api.ts'
 import { foldEvent, type LiveJob } from '#protocol/events.ts'
 import type { UploadId } from '#protocol/ids.ts'
 import { type JobStatus, type JobSummary, JobView } from '#protocol/job.ts'
+import { type CreateModelOperation, ModelOperationView } from '#protocol/model-order.ts'
 import type { Stage } from '#protocol/stage.ts'
 import { JobTrace } from '#protocol/trace.ts'
 import { type EventsOptions, type StreamedEvent, streamEvents } from './events.ts'
 import { Connection, type ConnectionOptions, parseJson, refusal } from './http.ts'
+import { watchOperation } from './model-operations.ts'
 import { formFields, type SubmitFields } from './submit-fields.ts'
 import { type UploadOptions, uploadParts } from './upload.ts'
 
@@ -37,10 +39,16 @@ export interface SubmitOptions extends UploadOptions {
   readonly singleRequestBytes?: number | undefined
 }
 
+interface ModelFilter {
+  readonly engineId?: string | undefined
+  readonly stage?: string | undefined
+}
+
 interface Abortable {
   readonly signal?: AbortSignal | undefined
 }
 
+const OPERATIONS = '/v1/models/operations'
 const TRANSCRIPTIONS = '/v1/audio/transcriptions'
 
 /**
@@ -144,8 +152,34 @@ export class Dalston {
     return (await this.#connection.json(EngineList, `/v1/engines/${encodeURIComponent(id)}`)).engines
   }
 
-  async models(): Promise<readonly ModelView[]> {
-    return (await this.#connection.json(ModelList, '/v1/models')).models
+  /** The catalog, and what only agents know; of one engine or stage where that is given. */
+  async models({ engineId, stage }: ModelFilter = {}): Promise<readonly ModelView[]> {
+    const query = new URLSearchParams()
+    if (engineId !== undefined) query.set('engine_id', engineId)
+    if (stage !== undefined) query.set('stage', stage)
+    return (await this.#connection.json(ModelList, `/v1/models?${query}`)).models
+  }
+
+  /** By id or alias. */
+  model(id: string): Promise<ModelView> {
+    return this.#connection.json(ModelView, `/v1/models/${encodeURIComponent(id)}`)
+  }
+
+  /** Asks something of a model on agents: pull, remove, pin, unpin, prefetch. */
+  beginModelOperation(request: z.input<typeof CreateModelOperation>): Promise<ModelOperationView> {
+    return this.#connection.json(ModelOperationView, OPERATIONS, jsonBody(request))
+  }
+
+  modelOperation(id: string): Promise<ModelOperationView> {
+    return this.#connection.json(ModelOperationView, `${OPERATIONS}/${encodeURIComponent(id)}`)
+  }
+
+  /** The operation as it stands at each change, until it is over. */
+  watchModelOperation(
+    id: string,
+    { signal }: Abortable = {},
+  ): AsyncGenerator<ModelOperationView, void, void> {
+    return watchOperation(this.#connection, `${OPERATIONS}/${encodeURIComponent(id)}/events`, signal ?? null)
   }
 
   async agents(): Promise<readonly AgentView[]> {

@@ -73,9 +73,9 @@ function isLast(event: JobEvent): boolean {
 }
 
 /** The connection broke while it was read, as opposed to an error of who consumes the events. */
-class StreamLost extends Error {}
+export class StreamLost extends Error {}
 
-async function* readMessages(
+export async function* readMessages(
   response: Response,
   silenceMs: number,
 ): AsyncGenerator<EventSourceMessage, void, void> {

@@ -25,7 +25,11 @@ export interface ModelFiles {
   readonly runtimeModelId: string
   readonly folder: string
   readonly threads: number
+  readonly device: Device
 }
+
+/** What a model's sessions run on. */
+export type Device = 'cpu' | 'cuda' | 'webgpu'
 
 /** What a stage reads and writes. Paths are absolute; every output lies in `outputFolder`, named as `STAGE_ARTIFACTS` says. */
 export type EngineTask<S extends EngineStage> = {
@@ -133,6 +137,8 @@ export interface AudioReference {
 export interface RunContext {
   /** Aborted on cancel; an engine looks at it between chunks and throws `signal.reason`. */
   readonly signal: AbortSignal
+  /** 1; halved for each earlier try of this task that ran out of memory (`out_of_memory`): shrink batches by it. */
+  readonly batchScale: number
   /** Call as often as you like: the agent sends the first and the last value and at most one a second between. */
   readonly report: ProgressReporter
 }

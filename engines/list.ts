@@ -1,6 +1,7 @@
 import type { EngineManifest } from '#protocol/engine.ts'
 import { manifest as ctc } from './ctc/manifest.ts'
 import type { Engine, EngineStage } from './engine.ts'
+import { manifest as parakeet } from './parakeet/manifest.ts'
 import { manifest as prepare } from './prepare/manifest.ts'
 
 export interface ListedEngine {
@@ -17,4 +18,8 @@ export interface ListedEngine {
 export const ENGINES: readonly ListedEngine[] = [
   { manifest: prepare, load: async () => (await import('./prepare/engine.ts')).default },
   { manifest: ctc, load: async () => (await import('./ctc/engine.ts')).default },
+  { manifest: parakeet, load: async () => (await import('./parakeet/engine.ts')).default },
 ]
+
+/** The list module of what a description file tells: `?file=<path>` behind it. See process/README.md. */
+export const DESCRIBED_ENGINES = new URL('process/described-engines.ts', import.meta.url)

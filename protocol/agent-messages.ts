@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AnnouncedEngine } from './engine.ts'
 import { AgentId, EngineId, Fence, ModelId, TaskId } from './ids.ts'
+import { AgentLabel, ModelOrder, ModelProgress } from './model-order.ts'
 import { Stage } from './stage.ts'
 import { Artifact, Partial, Progress, TaskOutcome, TaskParameters } from './task.ts'
 
@@ -8,7 +9,7 @@ import { Artifact, Partial, Progress, TaskOutcome, TaskParameters } from './task
  * The agent wire: JSON text frames over the agent's one outbound WebSocket. Times are epoch milliseconds.
  * Liveness is the literal text `ping`, answered `pong` without waking the registry.
  */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 export const MAX_FRAME_BYTES = 65_536
 
 /** Why a socket was closed, and so what the agent does next (see protocol/README.md). */
@@ -31,6 +32,9 @@ export const AgentHello = z.strictObject({
   slots: z.int().min(1).max(1024),
   /** The memory that engines of this agent may take in all. */
   memory_mib: z.int().positive().nullable(),
+  /** What models may still take on its disk; null where nothing is known. */
+  models_free_bytes: z.int().min(0).nullable(),
+  labels: z.array(AgentLabel).max(20),
   engines: z.array(AnnouncedEngine).max(100),
   /** What this process still runs from an earlier connection. */
   running: z.array(Grant).max(1024),
@@ -46,6 +50,7 @@ export const AnyHello = z.object({
 export const AgentStatus = z.strictObject({
   type: z.literal('agent.status'),
   slots: z.int().min(1).max(1024),
+  models_free_bytes: z.int().min(0).nullable(),
   engines: z.array(AnnouncedEngine).max(100),
 })
 
@@ -87,6 +92,7 @@ export const AgentMessage = z.discriminatedUnion('type', [
   TaskProgress,
   LeaseExtend,
   TaskResult,
+  ModelProgress,
 ])
 export type AgentMessage = z.infer<typeof AgentMessage>
 
@@ -122,6 +128,8 @@ export const TaskGranted = z.strictObject({
   output_prefix: z.string().max(300),
   parameters: TaskParameters,
   run_limit_ms: z.int().positive(),
+  /** What the job needs next: an agent that has it on disk, and the memory, loads it while this task runs. */
+  prefetch: z.strictObject({ engine_id: EngineId, model_id: ModelId }).nullable(),
 })
 
 export const TaskCancel = z.strictObject({
@@ -156,6 +164,7 @@ export const ServerMessage = z.discriminatedUnion('type', [
   LeaseExtended,
   TaskAck,
   DrainRequest,
+  ModelOrder,
 ])
 export type ServerMessage = z.infer<typeof ServerMessage>
 export type Grant = z.infer<typeof Grant>

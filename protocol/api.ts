@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AnnouncedEngine } from './engine.ts'
 import { AgentId, JobId, JoinTokenId, ModelId, Pool, UploadId } from './ids.ts'
 import { JobStatus, JobSummary, JobView } from './job.ts'
-import { CatalogModel } from './model.ts'
+import { CatalogModel, ModelFile } from './model.ts'
 import { Stage } from './stage.ts'
 import { Segment, Word } from './transcript.ts'
 
@@ -82,9 +82,12 @@ export type EngineView = z.infer<typeof EngineView>
 export const EngineList = z.strictObject({ engines: z.array(EngineView) })
 
 export const ModelView = CatalogModel.extend({
+  /** Empty for a model that only agents know. */
+  files: z.array(ModelFile),
   /** Agents that can serve it now, and of those the ones that hold it in memory. */
   available_on: z.array(AgentId),
   loaded_on: z.array(AgentId),
+  pinned_on: z.array(AgentId),
 })
 export type ModelView = z.infer<typeof ModelView>
 export const ModelList = z.strictObject({ models: z.array(ModelView) })

@@ -8,6 +8,10 @@ export const Capabilities = z.strictObject({
   languages: z.array(Language).nullable(),
   word_timestamps: z.boolean(),
   diarization: z.boolean(),
+  /** Puts speech of any language that it understands into English text. */
+  translation: z.boolean().default(false),
+  /** What becomes of a caller's vocabulary: nothing, words put before the text, or a bonus in the search. */
+  vocabulary: z.enum(['none', 'prompt', 'boost']).default('none'),
   split_channels: z.boolean(),
   native_streaming: z.boolean(),
   max_audio_seconds: z.number().positive().nullable(),
@@ -40,9 +44,16 @@ export const AnnouncedModel = z.strictObject({
   word_timestamps: z.boolean(),
   /** Tells speakers apart by itself. */
   diarization: z.boolean(),
+  translation: z.boolean().default(false),
   /** What it takes when loaded; null where nobody measured it. */
   memory_mib: z.int().positive().nullable(),
+  /** Its files on disk; null where the engine brings its own models. */
+  size_bytes: z.int().min(0).nullable().default(null),
   embedded: z.boolean(),
+  /** The one to take for its stage when the caller leaves the choice. */
+  preferred: z.boolean().default(false),
+  /** Stays on disk and in memory until it is unpinned. */
+  pinned: z.boolean().default(false),
   loaded: z.boolean(),
 })
 export type AnnouncedModel = z.infer<typeof AnnouncedModel>

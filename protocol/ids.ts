@@ -34,6 +34,12 @@ export const JoinTokenId = z
   .brand('JoinTokenId')
 export type JoinTokenId = z.infer<typeof JoinTokenId>
 
+export const OperationId = z
+  .string()
+  .regex(new RegExp(`^op_${ulid}$`), 'expected the id of a model operation')
+  .brand('OperationId')
+export type OperationId = z.infer<typeof OperationId>
+
 const slug = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 export const EngineId = z.string().regex(slug, 'expected an engine id such as ctc').brand('EngineId')
@@ -63,7 +69,7 @@ const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz'
  * `randomBytes` are at least 16 bytes from a cryptographic source.
  */
 export function newId(
-  prefix: 'job' | 'agent' | 'token' | 'upload' | 'session',
+  prefix: 'job' | 'agent' | 'token' | 'upload' | 'session' | 'op',
   nowMs: number,
   randomBytes: Uint8Array,
 ): string {

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },
   not_implemented: { status: 501, title: 'Not built yet' },
+  model_queue_full: { status: 503, title: 'Too many orders wait on that agent' },
   unavailable: { status: 503, title: 'Not available at the moment' },
 } as const
 export type ProblemCode = keyof typeof PROBLEMS

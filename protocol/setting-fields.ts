@@ -84,6 +84,23 @@ export const SettingFields = z.strictObject({
     86_400,
     'A waiting task rises by one priority class after each such time.',
   ),
+  model_queue_limit: count(
+    16,
+    1,
+    1000,
+    'How many orders about models may wait on one agent; more are refused.',
+  ),
+  models_auto_pull: z.enum(['off', 'on']).default('off').register(settingFacts, {
+    range: 'off or on',
+    sentence: 'Whether a job whose model no agent has on disk has it pulled and waits, or is refused.',
+    isNumber: false,
+  }),
+  models_auto_pull_seconds: seconds(
+    3600,
+    0.1,
+    86_400,
+    'A job that has its model pulled waits for so long at least.',
+  ),
   otlp_endpoint: z
     .url({ protocol: /^https?$/ })
     .max(2000)
@@ -126,6 +143,11 @@ function atLeast(larger: SettingName, times: number, smaller: SettingName, why: 
 
 function seconds(fallback: number, least: number, most: number, sentence: string) {
   return number(fallback, least, most, 'seconds', sentence)
+}
+
+function count(fallback: number, least: number, most: number, sentence: string) {
+  const fact = { range: `a whole number from ${least} to ${most}`, sentence, isNumber: true }
+  return z.int().min(least).max(most).default(fallback).register(settingFacts, fact)
 }
 
 function number(fallback: number, least: number, most: number, unit: string, sentence: string) {

@@ -3,7 +3,7 @@ import { EngineId, Pool, UploadId } from './ids.ts'
 import { Priority } from './job.ts'
 import { Language } from './language.ts'
 import { STAGES } from './stage.ts'
-import { EntityType, RedactionMode } from './task.ts'
+import { EntityType, PromptText, RedactionMode, SpeechTask, Vocabulary } from './task.ts'
 import { Granularity } from './transcript.ts'
 
 /** What a form says of one job, field by field. Form fields are text: lists and objects come as JSON. */
@@ -18,7 +18,7 @@ const speakers = z.coerce.number().int().min(1).max(32).optional()
 function json<Schema extends z.ZodType>(schema: Schema) {
   return z
     .string()
-    .max(10_000)
+    .max(20_000)
     .transform((text, context): unknown => {
       try {
         return JSON.parse(text)
@@ -39,6 +39,15 @@ const entityTypes = z
   )
   .pipe(json(z.array(EntityType).min(1).max(100)))
 
+/** `["Kovač", "Dalston"]` or `Kovač, Dalston`. */
+const vocabulary = z
+  .string()
+  .max(20_000)
+  .transform((text) =>
+    text.trim().startsWith('[') ? text : JSON.stringify(text.split(',').map((term) => term.trim())),
+  )
+  .pipe(json(Vocabulary))
+
 const StageOverride = z.strictObject({ required: z.boolean().optional() })
 export const PipelineOverrides = z.strictObject({
   stages: z.partialRecord(z.enum(STAGES), StageOverride).default({}),
@@ -53,6 +62,11 @@ export const CreateJobFields = z.strictObject({
   /** `auto`, `modular` (a stage each, no engine that covers several), or the id of the engine that transcribes. */
   engine_preference: EngineId.optional(),
   language: z.union([z.literal('auto'), Language]).default('auto'),
+  /** `translate`: English text of speech in another language. */
+  task: SpeechTask.default('transcribe'),
+  prompt: PromptText.optional(),
+  vocabulary: vocabulary.optional(),
+  temperature: z.coerce.number().min(0).max(1).optional(),
   name: z.string().min(1).max(300).optional(),
   timestamps_granularity: Granularity.default('word'),
   speaker_detection: z.enum(['none', 'diarize', 'per_channel']).default('none'),

@@ -24,6 +24,8 @@ export const Requirements = z.strictObject({
   word_timestamps: z.boolean(),
   /** The engine itself tells speakers apart: the shape has no diarize stage. */
   diarization: z.boolean(),
+  /** English text of speech in another language. */
+  translation: z.boolean().default(false),
   split_channels: z.boolean(),
   /** Native streaming. */
   streaming: z.boolean(),
@@ -41,12 +43,24 @@ export type SpeakerHints = z.infer<typeof SpeakerHints>
 export const EntityType = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/, 'expected an entity type such as email')
 export const RedactionMode = z.enum(['silence', 'beep'])
 
+export const SpeechTask = z.enum(['transcribe', 'translate'])
+export const PromptText = z.string().min(1).max(2000)
+export const Vocabulary = z.array(z.string().trim().min(1).max(100)).max(100)
+
 /** The stage's own parameters, as the engine receives them. */
 export const TaskParameters = z.strictObject({
   /** The caller's file name: a hint for decoding, never a path. */
   file_name: z.string().nullable(),
   language: Language.nullable(),
   granularity: Granularity,
+  /** `translate`: English text, whatever is spoken. */
+  task: SpeechTask.default('transcribe'),
+  /** Text that might stand before the recording: its spelling and style are kept up. */
+  prompt: PromptText.nullable().default(null),
+  /** Names and terms that are likely to be said. */
+  vocabulary: Vocabulary.default([]),
+  /** Of the decoding; null leaves it to the engine, which begins at 0 and rises where the text looks wrong. */
+  temperature: z.number().min(0).max(1).nullable().default(null),
   /** Known after prepare. */
   audio_seconds: Seconds.nullable(),
   /** The channel that this task handles; null for all of them. */

@@ -26,6 +26,17 @@ export const Segment = z.strictObject({
   confidence: Confidence,
   speaker: z.string().nullable(),
   words: z.array(Word),
+  /** Present where a text decoder made it: how sure it was, by its own measures. */
+  decoding: z
+    .strictObject({
+      temperature: z.number(),
+      /** The mean natural logarithm of the tokens' probabilities. */
+      avg_logprob: z.number(),
+      /** Size of the text over its compressed size: far above 2 it repeats itself. */
+      compression_ratio: z.number(),
+      no_speech_prob: z.number().min(0).max(1).nullable(),
+    })
+    .optional(),
   /** Present where channels were transcribed one by one. */
   channel: z.int().min(0).optional(),
   /** Present where emotions were asked for and found. */

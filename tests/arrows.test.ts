@@ -84,10 +84,13 @@ const ARROWS: Readonly<Record<string, Rule>> = {
   'control-plane': { may: ['control-plane', 'protocol', 'site/fragments', 'zod'] },
   'engines/list.ts': { may: ['engines', 'protocol'] },
   'engines/audio': { may: ['engines/engine.ts', 'protocol', 'zod', 'node-av', 'node:*'] },
-  'engines/onnx': { may: ['protocol', 'onnxruntime-node', 'node:*'] },
-  'engines/text': { may: ['protocol', 'zod', 'node:*'] },
+  'engines/onnx': { may: ['engines/engine.ts', 'protocol', 'onnxruntime-node', 'node:*'] },
+  /** Reads descriptions that an owner writes. */
+  'engines/process': { may: ['engines/engine.ts', 'protocol', 'yaml', 'zod', 'node:*'] },
+  'engines/text': { may: ['protocol', '@huggingface/tokenizers', 'zod', 'node:*'] },
   engines: {
     may: [
+      '@huggingface/tokenizers',
       'engines/engine.ts',
       'engines/audio',
       'engines/onnx',
@@ -113,7 +116,7 @@ const ARROWS: Readonly<Record<string, Rule>> = {
   },
   client: { may: ['protocol', 'eventsource-parser', 'zod'] },
   host: { may: ['protocol', 'miniflare', 'yaml', 'zod', 'node:*'] },
-  cli: { may: ['client', 'protocol', 'host', 'package.json', 'zod', 'node:*'] },
+  cli: { may: ['client', 'protocol', 'host', 'package.json', 'zod', 'node:*', 'yaml'] },
   'site/fragments': { may: ['protocol'] },
 }
 
@@ -139,7 +142,7 @@ const imports = files.flatMap(importsOf)
 function importsOf(file: string): Import[] {
   const text = codeOf(file)
   const found = text.matchAll(
-    /(?:^|\n)\s*(import|export)(\s+type)?\b[^'";]*?from\s*'([^']+)'|import\s*\(?\s*'([^']+)'/g,
+    /(?:^|\n)\s*(import|export)(\s+type)?\b[^'";]*?from\s*'([^']+)'|\bimport\s*\(?\s*'([^']+)'/g,
   )
   return [...found].map(([, , type, from, direct]) => ({
     file,

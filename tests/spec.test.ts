@@ -5,7 +5,7 @@ const RULE = '[A-Z][A-Z0-9]*\\d+'
 const specification = readFileSync('SPEC.md', 'utf8')
 const rules = [...specification.matchAll(new RegExp(`\\*\\*(${RULE})\\*\\*`, 'g'))].map((match) => match[1])
 const quoted = new Set(
-  globSync('tests/**/*.test.ts').flatMap((path) => {
+  globSync('tests/**/*.test.ts', { exclude: ['tests/peers/**'] }).flatMap((path) => {
     const quotes = readFileSync(path, 'utf8').matchAll(new RegExp(`\\[(${RULE}(?:[\\s,]+${RULE})*)\\]`, 'g'))
     return [...quotes].flatMap((match) => match[1]?.split(/[\s,]+/) ?? [])
   }),

@@ -33,6 +33,8 @@ export function onMessage(state: SessionState, message: ServerMessage, nowMs: nu
       return onLeaseExtended(state, message)
     case 'task.ack':
       return answer(state, grantOf(message), message.answer)
+    case 'model.order':
+      return { state, effects: [{ type: 'performOrder', order: message }] }
     case 'agent.drain':
       if (state.drain !== null) return { state, effects: [] }
       return requestDrain(state, message.reason, state.identity.drainLimitMs, nowMs)

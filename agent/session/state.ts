@@ -9,6 +9,7 @@ import type {
   TaskResult as TaskResultSchema,
 } from '#protocol/agent-messages.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
+import type { AgentLabel, ModelOrder, ModelProgress } from '#protocol/model-order.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import type { Report, Throttle } from '../progress.ts'
 import type { Delivery } from './delivery.ts'
@@ -20,6 +21,8 @@ import type { Delivery } from './delivery.ts'
 export interface SessionState {
   readonly identity: Identity
   readonly engines: readonly AnnouncedEngine[]
+  /** What models may still take on the disk; null: unknown. */
+  readonly modelsFreeBytes: number | null
   readonly link: Link
   readonly tasks: ReadonlyMap<GrantKey, TaskState>
   readonly outbox: ReadonlyMap<GrantKey, Delivery>
@@ -34,6 +37,7 @@ export interface Identity {
   readonly slots: number
   /** What engines may take together; null: unknown. */
   readonly memoryMib: number | null
+  readonly labels: readonly AgentLabel[]
   /** How long a drain that the server asks for may take. */
   readonly drainLimitMs: number
 }
@@ -71,7 +75,12 @@ export type SessionEvent =
   | { readonly type: 'link.opened' }
   | { readonly type: 'link.closed' }
   | { readonly type: 'message'; readonly message: ServerMessage }
-  | { readonly type: 'engines.changed'; readonly engines: readonly AnnouncedEngine[] }
+  | {
+      readonly type: 'engines.changed'
+      readonly engines: readonly AnnouncedEngine[]
+      readonly modelsFreeBytes: number | null
+    }
+  | { readonly type: 'order.reported'; readonly message: ModelProgress }
   | { readonly type: 'task.reported'; readonly grant: Grant; readonly report: Report }
   | { readonly type: 'task.ended'; readonly grant: Grant; readonly outcome: TaskOutcome }
   /** `answer: null`: none came, try again; `refused`: the server will never take it. `random` spreads the next try. */
@@ -94,6 +103,7 @@ export type Effect =
   | { readonly type: 'postResult'; readonly result: TaskResult }
   /** The answer came: the outbox file goes; with `stale` or `gone` the outputs kept for a next task go too. */
   | { readonly type: 'forgetResult'; readonly result: TaskResult; readonly keepOutputs: boolean }
+  | { readonly type: 'performOrder'; readonly order: ModelOrder }
   | { readonly type: 'leave' }
 
 export type AbortReason = 'cancelled' | 'lost' | 'handed_back'

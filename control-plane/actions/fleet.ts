@@ -1,7 +1,10 @@
 import type { Measurements } from '#core/registry/gauges.ts'
+import { modelViews } from '#core/registry/model-views.ts'
 import { ackOf } from '#core/registry/tasks.ts'
 import type { EngineView, Health, ModelView } from '#protocol/api.ts'
 import { jobIdOf, Pool, type TaskId } from '#protocol/ids.ts'
+import { nearest } from '#protocol/nearest.ts'
+import type { Stage } from '#protocol/stage.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { type AgentRow, isRevoked } from '#store/agents.ts'
 import { countByStatus, poolOfJob } from '#store/jobs.ts'
@@ -27,25 +30,36 @@ export async function readEngine(env: Bindings, caller: Caller, engineId: string
   throw new ProblemError('not_found', `There is no engine "${engineId.slice(0, 100)}". ${known}`)
 }
 
+/** Null: all. */
+export interface ModelFilter {
+  readonly engineId: string | null
+  readonly stage: Stage | null
+}
+
+/** The catalog, and what agents have besides: models of their owners' own. */
 export async function listModels(
   env: Bindings,
   caller: Caller,
-  engineId: string | null,
+  { engineId, stage }: ModelFilter = { engineId: null, stage: null },
 ): Promise<ModelView[]> {
-  const engines = await listEngines(env, caller)
-  const announced = engines.flatMap((engine) =>
-    engine.models.map((model) => ({ agentId: engine.agent_id, model })),
-  )
-  return catalog.models
+  return modelViews(catalog.models, await listEngines(env, caller))
     .filter((model) => engineId === null || model.engine === engineId)
-    .map((model) => {
-      const holders = announced.filter((entry) => entry.model.id === model.id)
-      return {
-        ...model,
-        available_on: holders.map((entry) => entry.agentId),
-        loaded_on: holders.filter((entry) => entry.model.loaded).map((entry) => entry.agentId),
-      }
-    })
+    .filter((model) => stage === null || model.stage === stage)
+}
+
+/** By id or alias. */
+export async function readModel(env: Bindings, caller: Caller, name: string): Promise<ModelView> {
+  const models = await listModels(env, caller)
+  const found = models.find(({ id, aliases }) => id === name || aliases.some((alias) => alias === name))
+  if (found !== undefined) return found
+  const near = nearest(
+    name,
+    models.map(({ id }) => id),
+  )
+  throw new ProblemError(
+    'not_found',
+    `There is no model "${name.slice(0, 100)}".${near === undefined ? '' : ` Did you mean ${near}?`}`,
+  )
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { JobParameters } from '#core/parameters.ts'
+import { type JobParameters, PLAIN_SPEECH, type Speech } from '#core/parameters.ts'
 import type { Kept, Pipeline } from '#core/pipeline.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
 import { ModelId, type Pool } from '#protocol/ids.ts'
@@ -6,7 +6,7 @@ import type { Settings } from '#protocol/settings.ts'
 import { ALWAYS_REQUIRED, STAGES, type Stage } from '#protocol/stage.ts'
 import type { CreateJobFields } from '#protocol/submit.ts'
 import { catalog } from '../catalog.ts'
-import type { Bindings } from '../env.ts'
+import { type Bindings, settingsOf } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
 
 /** What a job will do: its parameters from the form and the settings, and the engines that were found for it. */
@@ -19,6 +19,7 @@ export function parametersOf(fields: CreateJobFields, settings: Settings): JobPa
     enginePreference: preferenceOf(fields.engine_preference ?? settings.engine_preference),
     language: fields.language === 'auto' ? null : fields.language,
     granularity: fields.timestamps_granularity,
+    speech: speechOf(fields),
     speakerDetection: fields.speaker_detection,
     speakers: speakersOf(fields),
     enrichment: ENRICHMENTS.filter((stage) => fields[stage]),
@@ -33,15 +34,36 @@ export function parametersOf(fields: CreateJobFields, settings: Settings): JobPa
   }
 }
 
-/** The engines of every stage; null: the job may wait for them. Refuses what cannot run now and may not wait. */
+function speechOf({ task, prompt, vocabulary, temperature }: CreateJobFields): Speech {
+  return { task, prompt: prompt ?? null, vocabulary: vocabulary ?? [], temperature: temperature ?? null }
+}
+
+function speechAfter(
+  base: Speech,
+  fields: CreateJobFields,
+  has: (...names: (keyof CreateJobFields)[]) => boolean,
+): Speech {
+  const asked = speechOf(fields)
+  return {
+    task: has('task') ? asked.task : base.task,
+    prompt: has('prompt') ? asked.prompt : base.prompt,
+    vocabulary: has('vocabulary') ? asked.vocabulary : base.vocabulary,
+    temperature: has('temperature') ? asked.temperature : base.temperature,
+  }
+}
+
+/**
+ * The engines of every stage; null: the job may wait for them, for as long as its parameters say then. Refuses what cannot run now and may not wait.
+ */
 export async function choose(
   env: Bindings,
   parameters: JobParameters,
   pool: Pool,
   kept: Kept | null = null,
-): Promise<Pipeline | null> {
+): Promise<{ readonly pipeline: Pipeline | null; readonly parameters: JobParameters }> {
   const choice = await env.REGISTRY.getByName(`pool:${pool}`).select(parameters, kept)
-  if (choice.ok) return choice.pipeline
+  if (choice.ok) return { pipeline: choice.pipeline, parameters }
+  if (choice.isPullable && kept === null) return { pipeline: null, parameters: patient(parameters, env) }
   const { requirements, runningEngines, catalogAlternatives } = choice.error
   const { stage, model_id } = requirements
   const isKnown = model_id === null || catalog.models.some((model) => model.id === model_id)
@@ -50,13 +72,20 @@ export async function choose(
     const detail = `There is no model "${model_id}": neither in the catalog (${known}) nor on any agent. Name one of them, or auto.`
     throw new ProblemError('model_not_found', detail)
   }
-  if (parameters.unavailable.behavior === 'wait' && kept === null) return null
+  if (parameters.unavailable.behavior === 'wait' && kept === null) return { pipeline: null, parameters }
   throw new ProblemError('no_capable_engine', sentenceOf(choice.error), {
     stage,
     requirements,
     running_engines: [...runningEngines],
     catalog_alternatives: [...catalogAlternatives],
   })
+}
+
+/** A download takes longer than most are willing to wait for an engine. */
+function patient(parameters: JobParameters, env: Bindings): JobParameters {
+  const leastMs = settingsOf(env).models_auto_pull_seconds * 1000
+  const waitMs = Math.max(parameters.unavailable.waitMs, leastMs)
+  return { ...parameters, unavailable: { behavior: 'wait', waitMs } }
 }
 
 /** An earlier job's parameters with what a rerun wants otherwise. */
@@ -82,6 +111,7 @@ export function overridden(
     enginePreference: pick('enginePreference', 'engine_preference'),
     language: pick('language', 'language'),
     granularity: pick('granularity', 'timestamps_granularity'),
+    speech: speechAfter(base.speech ?? PLAIN_SPEECH, fields, has),
     speakerDetection: pick('speakerDetection', 'speaker_detection'),
     speakers: pick('speakers', 'num_speakers', 'min_speakers', 'max_speakers'),
     enrichment: ENRICHMENTS.filter((stage) => (has(stage) ? fields[stage] : base.enrichment.includes(stage))),
@@ -110,7 +140,7 @@ function modelsOf(fields: CreateJobFields): Partial<Record<Stage, ModelId>> {
     const name = ModelId.safeParse(fields[field])
     if (!name.success)
       throw new ProblemError('model_not_found', `There is no model "${fields[field]}" (${field}).`)
-    models[stage] = name.data
+    models[stage] = catalog.models.find(({ aliases }) => aliases.includes(name.data))?.id ?? name.data
   }
   return models
 }

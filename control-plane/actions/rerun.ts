@@ -52,7 +52,7 @@ async function specOf(env: Bindings, caller: Caller, plan: Plan): Promise<JobSpe
   const kept = source.tasks.filter(
     ({ status, plan: { stage } }) => status === 'completed' && stage !== rerun.fromStage,
   )
-  const pipeline = await choose(env, parameters, spec.pool, {
+  const { pipeline } = await choose(env, parameters, spec.pool, {
     fromStage: rerun.fromStage,
     stages: kept.map(({ plan: { stage } }) => stage),
     pipeline: source.pipeline,

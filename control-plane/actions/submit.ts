@@ -1,8 +1,6 @@
 import { planTasks } from '#core/dag.ts'
 import { jobPrefix } from '#core/dispatch.ts'
 import type { JobSpec, TraceContext } from '#core/job/facts.ts'
-import type { JobParameters } from '#core/parameters.ts'
-import type { Pipeline } from '#core/pipeline.ts'
 import { parseTraceparent } from '#core/traceparent.ts'
 import type { CreatedJob } from '#protocol/api.ts'
 import { JobId, newId, type Pool } from '#protocol/ids.ts'
@@ -49,7 +47,7 @@ export class Submission {
     const { upload, fileName, known, stored } = await this.#takeAudio(fields)
     if (known !== null) return createdJob(known)
     const pool = fields.pool ?? this.#caller.pool
-    const [parameters, pipeline] = await both(this.#plan(fields, pool), stored)
+    const { pipeline, parameters } = await both(this.#plan(fields, pool), stored)
     const spec: JobSpec = {
       jobId: this.#jobId,
       tenantId: this.#caller.tenantId,
@@ -76,9 +74,8 @@ export class Submission {
     await deletePrefix(this.#env.BUCKET, jobPrefix(this.#jobId))
   }
 
-  async #plan(fields: CreateJobFields, pool: Pool): Promise<readonly [JobParameters, Pipeline | null]> {
-    const parameters = parametersOf(fields, settingsOf(this.#env))
-    return [parameters, await choose(this.#env, parameters, pool)]
+  #plan(fields: CreateJobFields, pool: Pool): ReturnType<typeof choose> {
+    return choose(this.#env, parametersOf(fields, settingsOf(this.#env)), pool)
   }
 
   /** `stored`: when the last bytes are in R2, which nothing else has to wait for. */

@@ -111,6 +111,7 @@ function mergeTask(jobId: JobId, tasks: readonly PlannedTask[]): PlannedTask {
       language: null,
       word_timestamps: false,
       diarization: false,
+      translation: false,
       split_channels: false,
       streaming: false,
     },

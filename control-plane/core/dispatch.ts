@@ -38,6 +38,8 @@ export interface Dispatch {
   readonly avoid: readonly AgentId[]
   /** When no engine can run it any more: give up at once, or after so long. */
   readonly patienceMs: number
+  /** What the job needs after this task, for its agent to load meanwhile. Absent where there is nothing. */
+  readonly prefetch?: { readonly engineId: EngineId; readonly modelId: ModelId }
 }
 
 /** Who runs a task. The engine `edge` runs in the Worker itself and has no agent. */

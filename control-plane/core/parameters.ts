@@ -13,6 +13,8 @@ export interface JobParameters {
   /** Null for `auto`. */
   readonly language: string | null
   readonly granularity: Granularity
+  /** Absent in jobs that were stored before it could be asked. */
+  readonly speech?: Speech
   readonly speakerDetection: CreateJobFields['speaker_detection']
   readonly speakers: SpeakerHints | null
   /** The stages that enrich the transcript, as asked. */
@@ -25,6 +27,11 @@ export interface JobParameters {
   readonly priority: Priority
   readonly unavailable: { readonly behavior: 'fail' | 'wait'; readonly waitMs: number }
 }
+
+/** What recognition is told besides the language. */
+export type Speech = Pick<TaskParameters, 'task' | 'prompt' | 'vocabulary' | 'temperature'>
+
+export const PLAIN_SPEECH: Speech = { task: 'transcribe', prompt: null, vocabulary: [], temperature: null }
 
 export type Enrichment = Exclude<OptionalStage, 'align' | 'diarize'>
 

@@ -14,6 +14,8 @@ export interface Pipeline {
   readonly stages: readonly ChosenStage[]
   /** Optional stages that nothing can run now: left out, and the transcript says so. */
   readonly skipped: readonly SkippedStage[]
+  /** What was asked and will have no effect. Absent in jobs of before it was told. */
+  readonly unused?: readonly Unused[]
 }
 
 /** The engine in front, and what any other that takes the task must bring as well. */
@@ -23,6 +25,11 @@ export interface ChosenStage {
   /** The model in front; a stage that must keep to it has it in its requirements. */
   readonly modelId: ModelId | null
   readonly speed: Speed | null
+}
+
+export interface Unused {
+  readonly code: 'vocabulary_unused' | 'prompt_unused'
+  readonly message: string
 }
 
 export interface SkippedStage {
@@ -100,7 +107,22 @@ function choose(parameters: JobParameters, offer: Offer): Pipeline {
   if (asksRedaction(parameters)) add('pii_detect')
   if (parameters.redactPiiAudio) add('audio_redact')
   if (parameters.enrichment.includes('refine')) add('refine')
-  return { stages, skipped }
+  return { stages, skipped, unused: unusedBy(transcribe, parameters, offer) }
+}
+
+/** Words for the transcriber that it can do nothing with. */
+function unusedBy({ engineId }: ChosenStage, { speech }: JobParameters, { running }: Offer): Unused[] {
+  const engine = running.find((one) => one.engine.manifest.id === engineId)?.engine
+  if (engine === undefined || speech === undefined) return []
+  const { vocabulary } = engine.manifest.capabilities
+  const unused: Unused[] = []
+  if (speech.vocabulary.length > 0 && vocabulary === 'none') {
+    unused.push({ code: 'vocabulary_unused', message: `The engine ${engineId} takes no vocabulary.` })
+  }
+  if (speech.prompt !== null && vocabulary !== 'prompt') {
+    unused.push({ code: 'prompt_unused', message: `The engine ${engineId} takes no prompt.` })
+  }
+  return unused
 }
 
 /** A stage that a rerun takes over. Whatever comes after the stage that it begins with is chosen anew. */
@@ -169,6 +191,7 @@ function requirementsOf(stage: Stage, parameters: JobParameters): Requirements {
     language: READS_LANGUAGE.has(stage) ? parameters.language : null,
     word_timestamps: false,
     diarization: false,
+    translation: stage === 'transcribe' && parameters.speech?.task === 'translate',
     split_channels: stage === 'prepare' && parameters.speakerDetection === 'per_channel',
     streaming: false,
   }

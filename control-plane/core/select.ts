@@ -80,7 +80,8 @@ export function select(
     }
   }
   if (best !== null) return { ok: true, choice: best }
-  const catalogAlternatives = alternatives(requirements, catalog)
+  const engines = new Set<string>(reasons.map(({ engine_id }) => engine_id))
+  const catalogAlternatives = alternatives(requirements, catalog, engines)
   return { ok: false, error: { requirements, runningEngines: reasons, catalogAlternatives } }
 }
 
@@ -136,10 +137,11 @@ function problemOf(
   if (requirements.language !== null && !speaks(languages, requirements.language)) {
     return `language '${requirements.language}' not supported${by} (has: ${languages?.join(', ')})`
   }
-  const { word_timestamps, diarization } = model ?? capabilities
+  const { word_timestamps, diarization, translation } = model ?? capabilities
   const name = model === null ? '' : `${model.id} `
   if (requirements.word_timestamps && !word_timestamps) return `${name}gives no word timestamps`
   if (requirements.diarization && !diarization) return `${name}does not tell speakers apart`
+  if (requirements.translation && !translation) return `${name}does not translate`
   return null
 }
 
@@ -150,7 +152,8 @@ function isBetter(a: Choice, b: Choice, requirements: Requirements, wishes: Wish
 }
 
 /**
- * What counts, most important first: a real model before the embedded one; what spares a stage; for a named language a
+ * What counts, most important first: a real model before the embedded one; the
+ * one that its catalog puts in front; what spares a stage; for a named language a
  * model made for few, else one for any; loaded before on disk; fast before slow.
  */
 function rank({ engine, model }: Choice, requirements: Requirements, wishes: Wishes): readonly number[] {
@@ -160,6 +163,7 @@ function rank({ engine, model }: Choice, requirements: Requirements, wishes: Wis
   const rtf = wishes.rtf(manifest.id, model?.id ?? null)
   return [
     Number(model?.embedded !== true),
+    Number(model?.preferred === true),
     Number(wishes.modular && manifest.stages.length === 1),
     Number(wishes.wordTimestamps && word_timestamps),
     Number(wishes.diarization && !wishes.modular && diarization),

@@ -22,6 +22,10 @@ export interface CoreSettings {
   readonly runLimitUnknownMs: number
   readonly jobLimitMs: number
   readonly agingMs: number
+  /** Orders about models that may wait on one agent. */
+  readonly modelQueueLimit: number
+  /** Whether a job may have the model pulled that it lacks. */
+  readonly modelsAutoPull: boolean
   /** Where traces go; null: nowhere. */
   readonly otlpEndpoint: string | null
 }
@@ -46,6 +50,8 @@ export function coreSettings(settings: Settings): CoreSettings {
     runLimitUnknownMs: ms(settings.run_limit_unknown_seconds),
     jobLimitMs: ms(settings.job_limit_seconds),
     agingMs: ms(settings.aging_seconds),
+    modelQueueLimit: settings.model_queue_limit,
+    modelsAutoPull: settings.models_auto_pull === 'on',
     otlpEndpoint: settings.otlp_endpoint,
   }
 }

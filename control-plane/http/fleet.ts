@@ -1,6 +1,15 @@
+import { Stage } from '#protocol/stage.ts'
 import { createSignInLink } from '../actions/console-access.ts'
-import { checkHealth, listEngines, listModels, measure, readEngine } from '../actions/fleet.ts'
-import { json } from './answers.ts'
+import {
+  checkHealth,
+  listEngines,
+  listModels,
+  type ModelFilter,
+  measure,
+  readEngine,
+  readModel,
+} from '../actions/fleet.ts'
+import { json, parse } from './answers.ts'
 import { drain } from './body.ts'
 import type { KeyContext, OpenContext } from './context.ts'
 import { metricsText } from './metrics.ts'
@@ -14,8 +23,20 @@ export async function engine({ env, caller, params }: KeyContext): Promise<Respo
   return json({ engines: await readEngine(env, caller, params.id ?? '') })
 }
 
+function filterOf({ searchParams }: URL): ModelFilter {
+  const stage = searchParams.get('stage')
+  return {
+    engineId: searchParams.get('engine_id'),
+    stage: stage === null ? null : parse(Stage, stage, 'stage'),
+  }
+}
+
 export async function models({ env, caller, url }: KeyContext): Promise<Response> {
-  return json({ models: await listModels(env, caller, url.searchParams.get('engine_id')) })
+  return json({ models: await listModels(env, caller, filterOf(url)) })
+}
+
+export async function model({ env, caller, params }: KeyContext): Promise<Response> {
+  return json(await readModel(env, caller, params.id ?? ''))
 }
 
 export async function signInLink({ request, env, caller, url }: KeyContext): Promise<Response> {

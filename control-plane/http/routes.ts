@@ -5,6 +5,7 @@ import type { AgentContext, JoinContext, KeyContext, OpenContext, TaskContext } 
 import * as fleet from './fleet.ts'
 import * as jobs from './jobs.ts'
 import * as joinTokens from './join-tokens.ts'
+import * as modelOperations from './model-operations.ts'
 import { openAiRoute } from './openai.ts'
 import * as uploads from './uploads.ts'
 
@@ -18,6 +19,7 @@ export type Route = { readonly method: string; readonly path: string } & (
 )
 
 const TRANSCRIPTIONS = '/v1/audio/transcriptions'
+const OPERATIONS = '/v1/models/operations'
 const ARTIFACTS = '/agent/v1/artifacts/:key+'
 
 export const ROUTES: readonly Route[] = [
@@ -40,6 +42,10 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/engines', credential: 'key', handler: fleet.engines },
   { method: 'GET', path: '/v1/engines/:id', credential: 'key', handler: fleet.engine },
   { method: 'GET', path: '/v1/models', credential: 'key', handler: fleet.models },
+  { method: 'POST', path: OPERATIONS, credential: 'key', handler: modelOperations.create },
+  { method: 'GET', path: `${OPERATIONS}/:id`, credential: 'key', handler: modelOperations.read },
+  { method: 'GET', path: `${OPERATIONS}/:id/events`, credential: 'key', handler: modelOperations.events },
+  { method: 'GET', path: '/v1/models/:id', credential: 'key', handler: fleet.model },
 
   { method: 'POST', path: '/v1/agents/tokens', credential: 'key', handler: joinTokens.create },
   { method: 'GET', path: '/v1/agents/tokens', credential: 'key', handler: joinTokens.list },

@@ -34,7 +34,7 @@ import { memoryTimer } from './memory-timer.ts'
 import { postTrace } from './post-trace.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
-import { frame, Subscribers } from './subscribers.ts'
+import { EVENT_STREAM, frame, Subscribers } from './subscribers.ts'
 
 /** The index row of the log's first fact. Later ones may be under way by then, when an agent was fast. */
 const CREATED_ROW = 'index:1'
@@ -147,13 +147,7 @@ export class Job extends DurableObject<Bindings> {
     if (!isTerminal(job.status)) frames.push(...liveEvents(job, live).map((event) => frame(null, event)))
     const stream = this.#subscribers.subscribe(frames, request.signal)
     if (isTerminal(job.status)) this.#subscribers.closeAll()
-    return new Response(stream, {
-      headers: {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-store, no-transform',
-        'x-accel-buffering': 'no',
-      },
-    })
+    return new Response(stream, { headers: EVENT_STREAM })
   }
 
   override alarm(): void {
@@ -212,8 +206,8 @@ export class Job extends DurableObject<Bindings> {
         await this.#registry(effect.pool).cancel(effect.taskId, effect.fence)
         break
       case 'registry.wait': {
-        const { jobId, parameters } = effect
-        const { why } = await this.#registry(effect.pool).wait({ jobId, parameters })
+        const { jobId, tenantId, parameters } = effect
+        const { why } = await this.#registry(effect.pool).wait({ jobId, tenantId, parameters })
         this.#loop.handle({ type: 'unselected', why })
         break
       }

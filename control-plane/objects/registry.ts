@@ -3,10 +3,13 @@ import type { Dispatch } from '#core/dispatch.ts'
 import type { JobReply } from '#core/job/input.ts'
 import type { JobParameters } from '#core/parameters.ts'
 import type { Kept, PipelineChoice } from '#core/pipeline.ts'
-import type { RegistryEffect, TrackedEffect } from '#core/registry/effects.ts'
+import { pullable, whyWaitingForPull } from '#core/registry/auto-pull.ts'
+import type { RegistryEffect } from '#core/registry/effects.ts'
 import { type Gauges, gaugesOf } from '#core/registry/gauges.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
+import { operationView } from '#core/registry/operation-view.ts'
+import { type NewOperation, type OperationBegun, orderable } from '#core/registry/operations.ts'
 import { selectFor } from '#core/registry/presence.ts'
 import type { WaitingJob } from '#core/registry/state.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
@@ -17,32 +20,42 @@ import { sentenceOf } from '#core/registry/waiting.ts'
 import { coreSettings } from '#core/settings.ts'
 import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentView, EngineView } from '#protocol/api.ts'
-import { AgentId, type JobId, type Pool, type TaskId } from '#protocol/ids.ts'
+import {
+  AgentId,
+  type JobId,
+  newId,
+  OperationId,
+  type Pool,
+  type TaskId,
+  type TenantId,
+} from '#protocol/ids.ts'
 import type { JobStatus } from '#protocol/job.ts'
+import type { ModelOperationView, OrderTarget } from '#protocol/model-order.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { closeQuietly, identityOf, parseFrame } from './agent-socket.ts'
 import { AgentSockets } from './agent-sockets.ts'
+import { JobCalls } from './job-calls.ts'
 import { Loop } from './loop.ts'
 import { memoryTimer } from './memory-timer.ts'
+import { OperationStreams } from './operation-streams.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
 import { TokenSigner } from './token-signer.ts'
-import { endOf, inputOf } from './told.ts'
 
 /** RFC 6455 §7.4.1: the server met a condition that kept it from fulfilling the request. */
 const INTERNAL_ERROR = 1011
-
-type ResultAnswered = Extract<RegistryInput, { type: 'result.answered' }>
 
 /** One pool's agents, queues and leases: the shell round core/registry. Sockets hibernate; nothing here knows a job's DAG. */
 export class Registry extends DurableObject<Bindings> {
   readonly #records: Records
   readonly #context: RegistryContext
   readonly #signer: TokenSigner
+  readonly #jobs: JobCalls
   readonly #sockets: AgentSockets
+  readonly #streams = new OperationStreams((id) => operationView(this.#loop.state, id))
   // Set in the constructor's blockConcurrencyWhile, before any call is let in.
   #loop!: Loop<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
@@ -52,6 +65,7 @@ export class Registry extends DurableObject<Bindings> {
     this.#context = { settings: coreSettings(settingsOf(env)), catalog }
     this.#signer = new TokenSigner(env.TOKEN_SECRET, this.#context.settings.leaseMs)
     this.#sockets = new AgentSockets(ctx)
+    this.#jobs = new JobCalls(env)
     ctx.blockConcurrencyWhile(async () => this.#start(await ctx.storage.getAlarm()))
   }
 
@@ -77,21 +91,28 @@ export class Registry extends DurableObject<Bindings> {
   ): Promise<JobReply> {
     const granted = grantedTo(this.#loop.state, agentId, { task_id: taskId, fence })
     const runner = granted === null ? null : runnerOf(granted)
-    const answered = await this.#forwardResult({ jobId, agentId, taskId, fence, outcome, runner })
+    const answered = await this.#jobs.result({ jobId, agentId, taskId, fence, outcome, runner })
     this.#loop.handle(answered)
     return answered.answer
   }
 
-  /** Which engines a job would get now, or why there are none. */
-  async select(parameters: JobParameters, kept: Kept | null = null): Promise<PipelineChoice> {
-    return selectFor(this.#loop.state, parameters, this.#sockets.pongs, Date.now(), this.#context, kept)
+  /** Which engines a job would get now, or why there are none, and whether the pull of a model would mend that. */
+  async select(
+    parameters: JobParameters,
+    kept: Kept | null = null,
+  ): Promise<PipelineChoice & { readonly isPullable: boolean }> {
+    const { state } = this.#loop
+    const choice = selectFor(state, parameters, this.#sockets.pongs, Date.now(), this.#context, kept)
+    return { ...choice, isPullable: !choice.ok && pullable(state, choice.error, this.#context) !== null }
   }
 
   /** Puts a job on the waiting list; answers why it has to wait. */
   async wait(job: WaitingJob): Promise<{ readonly why: string }> {
-    this.#loop.handle({ type: 'wait', job, pongs: this.#sockets.pongs })
+    const operationId = OperationId.parse(newId('op', Date.now(), crypto.getRandomValues(new Uint8Array(16))))
+    this.#loop.handle({ type: 'wait', job, pongs: this.#sockets.pongs, operationId })
     const choice = await this.select(job.parameters)
-    return { why: choice.ok ? 'its engines are there' : sentenceOf(choice.error) }
+    if (choice.ok) return { why: 'its engines are there' }
+    return { why: whyWaitingForPull(this.#loop.state, job.jobId) ?? sentenceOf(choice.error) }
   }
 
   async unwait(jobId: JobId): Promise<void> {
@@ -116,6 +137,24 @@ export class Registry extends DurableObject<Bindings> {
     this.#sockets.closeAgent(agentId, CLOSE_CODES.badToken, 'the credential was revoked')
   }
 
+  /** Orders to the target's agents, of those that the caller may name; or why none was given. */
+  async beginOperation(
+    operation: NewOperation,
+    target: OrderTarget,
+    own: readonly AgentId[],
+  ): Promise<OperationBegun> {
+    const { state } = this.#loop
+    const asked = orderable(state, target, own, this.#context.settings.modelQueueLimit)
+    if (asked.ok) this.#loop.handle({ type: 'operation.begin', operation, agentIds: asked.agentIds })
+    return asked.ok ? { ok: true, operation: operationView(state, operation.id) } : asked
+  }
+
+  /** Null: there is none, or it is another tenant's. */
+  async operation(id: OperationId, tenantId: TenantId): Promise<ModelOperationView | null> {
+    const { state } = this.#loop
+    return state.operations.get(id)?.tenantId === tenantId ? operationView(state, id) : null
+  }
+
   async engines(): Promise<EngineView[]> {
     return engineViews(this.#loop.state, this.#looking())
   }
@@ -133,8 +172,10 @@ export class Registry extends DurableObject<Bindings> {
     this.#loop.handle({ type: 'job.ended', status, durationMs })
   }
 
-  /** An agent's socket; the Worker has checked its credential and says who it is. */
+  /** An agent's socket, or who watches an operation; the Worker has checked who they are and says so. */
   override async fetch(request: Request): Promise<Response> {
+    const watched = request.headers.get('x-dalston-operation-id')
+    if (watched !== null) return this.#streams.answer(OperationId.parse(watched), request)
     const agentId = AgentId.parse(request.headers.get('x-dalston-agent-id'))
     const name = decodeURIComponent(request.headers.get('x-dalston-agent-name') ?? agentId)
     const greeted = this.#loop.state.agents.get(agentId)?.session?.id ?? null
@@ -214,6 +255,11 @@ export class Registry extends DurableObject<Bindings> {
       case 'send':
         this.#send(effect.agentId, effect.message)
         return null
+      case 'job.waits':
+        return this.#jobs.waits(effect)
+      case 'operation.changed':
+        this.#streams.changed(effect.operationId)
+        return null
       case 'close':
         this.#sockets.close(effect.sessionId, effect.code, effect.reason)
         return null
@@ -223,37 +269,12 @@ export class Registry extends DurableObject<Bindings> {
           .then((message) => this.#sendLater(effect.agentId, message))
       case 'send.leases':
         return this.#signer.leases(effect).then((message) => this.#sendLater(effect.agentId, message))
-      case 'job.progress': {
-        const { jobId, type: _type, ...progress } = effect
-        return this.#job(jobId)
-          .tell({ type: 'task.progress', ...progress })
-          .then(() => null)
-      }
+      case 'job.progress':
+        return this.#jobs.progress(effect)
       case 'job.result':
-        return this.#forwardResult(effect)
+        return this.#jobs.result(effect)
       case 'tracked':
-        return this.#performTracked(effect.id, effect.effect)
-    }
-  }
-
-  async #performTracked(id: string, effect: TrackedEffect): Promise<RegistryInput> {
-    const answer = await this.#job(effect.jobId).tell(inputOf(effect))
-    return { type: 'effect.answered', id, answer }
-  }
-
-  async #forwardResult(
-    effect: Omit<Extract<RegistryEffect, { type: 'job.result' }>, 'type'>,
-  ): Promise<ResultAnswered> {
-    const { jobId, agentId, taskId, fence, outcome, runner } = effect
-    const from = { agentId, runner }
-    const answer = await this.#job(jobId).tell({ type: 'task.result', taskId, fence, outcome, from })
-    return {
-      type: 'result.answered',
-      agentId,
-      taskId,
-      fence,
-      ...endOf(outcome),
-      answer,
+        return this.#jobs.tracked(effect.id, effect.effect)
     }
   }
 
@@ -264,9 +285,5 @@ export class Registry extends DurableObject<Bindings> {
 
   #send(agentId: AgentId, message: ServerMessage): void {
     this.#sockets.send(this.#loop.state.agents.get(agentId)?.session?.id, message)
-  }
-
-  #job(jobId: JobId) {
-    return this.env.JOB.getByName(jobId)
   }
 }

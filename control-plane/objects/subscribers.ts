@@ -5,9 +5,15 @@ const KEEP_ALIVE_MS = 14_000
 /** Chunks that may wait for a slow reader; then it is let go and resumes by id. */
 const MAX_WAITING = 256
 
+export const EVENT_STREAM = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+}
+
 const encoder = new TextEncoder()
 
-/** The SSE readers of one job. The timer lives only while there are readers: it would keep the object awake. */
+/** The SSE readers of one job, or of one model operation. The timer lives only while there are readers: it would keep the object awake. */
 export class Subscribers {
   readonly #readers = new Map<ReadableStreamDefaultController<Uint8Array>, AbortSignal>()
   #timer: ReturnType<typeof setInterval> | null = null
@@ -31,9 +37,12 @@ export class Subscribers {
   }
 
   publish(seq: number | null, event: JobEvent): void {
-    if (this.#readers.size === 0) return
-    this.#write(encoder.encode(frame(seq, event)))
+    this.send(frame(seq, event))
     if (isTerminalEvent(event)) this.closeAll()
+  }
+
+  send(text: string): void {
+    if (this.#readers.size > 0) this.#write(encoder.encode(text))
   }
 
   closeAll(): void {

@@ -16,6 +16,8 @@ export function inputOf(
       const { taskId, fence, counted, error } = effect
       return { type: 'task.lost', taskId, fence, counted, error }
     }
+    case 'job.unavailable':
+      return { type: 'unavailable', error: effect.error }
     case 'job.selected':
       return { type: 'selected', pipeline: effect.pipeline }
   }

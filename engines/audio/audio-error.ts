@@ -8,6 +8,7 @@ export type AudioErrorCode =
   | 'zero_length_audio'
   | 'invalid_audio'
   | 'too_long'
+  | 'too_many_channels'
   | 'decoder_missing'
 
 export function audioError(code: AudioErrorCode, message: string, cause?: unknown): EngineError {

@@ -1,10 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { SAMPLE_RATE_HZ } from '#protocol/audio.ts'
 import { audioError } from './audio-error.ts'
+import { chunkOf, refuseTooMany } from './channels.ts'
 import type { AudioSource, DecodedChunk, DecodeRequest, Decoding } from './decoding.ts'
 import { canResample, Resampler } from './resampler.ts'
 import { toS16 } from './s16.ts'
-import { readMono, SAMPLE_BYTES, type SampleFormat } from './sample-format.ts'
+import { readChannels, readMono, SAMPLE_BYTES, type SampleFormat } from './sample-format.ts'
 import { readWavHeader } from './wav-header.ts'
 
 /** About this many bytes at a time: 1.5 s of stereo at 44.1 kHz, so that progress and cancel are prompt. */
@@ -32,6 +33,7 @@ export async function decodeWav(request: DecodeRequest): Promise<Decoding | null
     throw audioError('invalid_audio', `The file begins like a WAV file, but ${reading.problem}.`)
   if (reading.type === 'other_codec') return null
   const { header } = reading
+  refuseTooMany(header.channels, request)
   if (!canResample(header.sampleRateHz, SAMPLE_RATE_HZ)) return null
   const source = {
     container: header.container,
@@ -66,7 +68,9 @@ async function* chunks(request: DecodeRequest, layout: Layout): AsyncGenerator<D
   const { channels, sample_rate_hz: rateHz } = layout.source
   const frameBytes = SAMPLE_BYTES[layout.format] * channels
   const readBytes = Math.max(1, Math.floor(READ_BYTES / frameBytes)) * frameBytes
-  const resampler = rateHz === SAMPLE_RATE_HZ ? null : new Resampler(rateHz, SAMPLE_RATE_HZ)
+  const isSplit = request.maxChannels !== null
+  const resamplers =
+    rateHz === SAMPLE_RATE_HZ ? [] : Resampler.several(isSplit ? channels : 1, rateHz, SAMPLE_RATE_HZ)
   const wantedBytes = Math.min(layout.dataBytes, Math.ceil(request.limitSeconds * rateHz) * frameBytes)
   const buffer = new Uint8Array(readBytes)
   const file = await open(request.path)
@@ -75,13 +79,18 @@ async function* chunks(request: DecodeRequest, layout: Layout): AsyncGenerator<D
       request.signal.throwIfAborted()
       const wanted = Math.min(readBytes, wantedBytes - done)
       const { bytesRead } = await readFully(file, buffer.subarray(0, wanted), layout.dataStart + done)
-      const mono = readMono(buffer.subarray(0, bytesRead), layout.format, channels)
+      const read = buffer.subarray(0, bytesRead)
+      const tracks = isSplit
+        ? readChannels(read, layout.format, channels)
+        : [readMono(read, layout.format, channels)]
       done += bytesRead
-      yield { samples: toS16(resampler?.push(mono) ?? mono), fraction: done / layout.dataBytes }
+      const at16Khz = tracks.map((track, index) => toS16(resamplers[index]?.push(track) ?? track))
+      yield chunkOf(at16Khz, request, done / layout.dataBytes)
       // The file became shorter while it was read: what there was is all there is.
       if (bytesRead < wanted) break
     }
-    if (resampler !== null) yield { samples: toS16(resampler.flush()), fraction: 1 }
+    const rest = resamplers.map((resampler) => toS16(resampler.flush()))
+    if (rest.length > 0) yield chunkOf(rest, request, 1)
   } finally {
     await file.close()
   }

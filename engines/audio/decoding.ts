@@ -3,9 +3,13 @@ import type { PrepareSummary } from '#protocol/summary.ts'
 export type DecoderName = PrepareSummary['decoder']
 export type AudioSource = PrepareSummary['source']
 
-/** 16 kHz mono samples in order, with the part of the input that is read, from 0 to 1 (null: not known). */
+/** Samples at 16 kHz in order. */
 export interface DecodedChunk {
+  /** The mix of all channels. */
   readonly samples: Int16Array
+  /** Each channel by itself, as long as the mix, where the request asks for it; else none. Always as many. */
+  readonly channels: readonly Int16Array[]
+  /** The part of the input that is read, from 0 to 1; null: not known. */
   readonly fraction: number | null
 }
 
@@ -26,6 +30,8 @@ export interface DecodeRequest {
   readonly fileName: string | null
   /** A decoder stops soon after this much audio; the reader of the chunks decides what that means. */
   readonly limitSeconds: number
+  /** Give each channel by itself too; a file of more than these is refused. Null: the mix alone. */
+  readonly maxChannels: number | null
   readonly signal: AbortSignal
 }
 

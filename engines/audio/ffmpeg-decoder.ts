@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { SAMPLE_RATE_HZ } from '#protocol/audio.ts'
 import { audioError } from './audio-error.ts'
+import { apart, chunkOf, MOST_PLACED_CHANNELS, refuseTooMany } from './channels.ts'
 import {
   type DecodedChunk,
   type DecodeRequest,
@@ -12,8 +13,8 @@ import {
   FORMAT_WHITELIST,
   PROTOCOL_WHITELIST,
 } from './decoding.ts'
+import { FfmpegOutput, type OutputFormat } from './ffmpeg-output.ts'
 import { FfmpegReport } from './ffmpeg-report.ts'
-import { SampleJoiner } from './s16.ts'
 
 /** ffmpeg's own allocations of one block: broken headers ask for gigabytes. */
 const MAX_BLOCK_BYTES = 268_435_456
@@ -42,20 +43,21 @@ export function decodeWithFfmpeg(program: string, request: DecodeRequest): Decod
   const report = new FfmpegReport()
   return {
     decoder: 'ffmpeg',
-    chunks: chunks(program, request, report),
+    chunks: chunks(program, request, report, request.maxChannels === null ? 's16le' : 'wav'),
     source: () => report.source(),
     statedSeconds: () => report.statedSeconds,
   }
 }
 
 /** `file:` keeps ffmpeg from reading a protocol out of the name. Only the first audio stream is decoded. */
-export function ffmpegArguments(path: string, limitSeconds: number): string[] {
+export function ffmpegArguments({ path, limitSeconds }: DecodeRequest, format: OutputFormat): string[] {
+  const mix = format === 's16le' ? ['-ac', '1'] : []
   return [
     ...['-nostdin', '-hide_banner', '-nostats', '-loglevel', 'level+info'],
     ...['-max_alloc', String(MAX_BLOCK_BYTES)],
     ...['-protocol_whitelist', PROTOCOL_WHITELIST, '-format_whitelist', FORMAT_WHITELIST],
     ...['-i', `file:${path}`, '-map', '0:a:0', '-vn', '-sn', '-dn', '-t', String(limitSeconds)],
-    ...['-ac', '1', '-ar', String(SAMPLE_RATE_HZ), '-c:a', 'pcm_s16le', '-f', 's16le', 'pipe:1'],
+    ...['-ar', String(SAMPLE_RATE_HZ), '-c:a', 'pcm_s16le', ...mix, '-f', format, 'pipe:1'],
   ]
 }
 
@@ -63,9 +65,10 @@ async function* chunks(
   program: string,
   request: DecodeRequest,
   report: FfmpegReport,
+  format: OutputFormat,
 ): AsyncGenerator<DecodedChunk> {
   request.signal.throwIfAborted()
-  const child = spawn(program, ffmpegArguments(request.path, request.limitSeconds), {
+  const child = spawn(program, ffmpegArguments(request, format), {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const closed = once(child, 'close')
@@ -74,18 +77,26 @@ async function* chunks(
   const kill = () => child.kill('SIGKILL')
   request.signal.addEventListener('abort', kill, { once: true })
   try {
+    const output = new FfmpegOutput(format)
     let count = 0
-    for await (const samples of samplesOf(child, report)) {
+    for await (const frames of framesOf(child, output, report)) {
       request.signal.throwIfAborted()
-      count += samples.length
+      refuseTooMany(output.channels, request)
+      count += frames.length / output.channels
       const seconds = count / SAMPLE_RATE_HZ
       const fraction = report.durationSeconds ? Math.min(1, seconds / report.durationSeconds) : null
-      yield { samples, fraction }
+      yield chunkOf(apart(frames, output.channels), request, fraction)
     }
     const [code] = await closed
     request.signal.throwIfAborted()
     // What decodes is used: a cut file ends with an error after all the sound that it holds.
-    if (code !== 0 && count === 0) throw ffmpegError(report)
+    if (code === 0 || count > 0) return
+    const { channels } = report.source()
+    // ffmpeg itself cannot resample more than 64.
+    refuseTooMany(channels, request)
+    if (format === 'wav' || channels <= MOST_PLACED_CHANNELS) throw ffmpegError(report)
+    // It mixes no channels whose places in a room it does not know: their mean is the mix, as for WAV.
+    yield* chunks(program, request, report, 'wav')
   } finally {
     request.signal.removeEventListener('abort', kill)
     kill()
@@ -93,15 +104,15 @@ async function* chunks(
   }
 }
 
-async function* samplesOf(
+async function* framesOf(
   child: ChildProcessByStdio<null, Readable, Readable>,
+  output: FfmpegOutput,
   report: FfmpegReport,
 ): AsyncGenerator<Int16Array> {
-  const joiner = new SampleJoiner()
   child.stderr.setEncoding('utf8').on('data', (text: string) => report.push(text))
   for await (const bytes of child.stdout) {
-    const samples = joiner.push(bytes)
-    if (samples.length > 0) yield samples
+    const frames = await output.push(bytes)
+    if (frames.length > 0) yield frames
   }
 }
 

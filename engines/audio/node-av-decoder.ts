@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { SAMPLE_RATE_HZ } from '#protocol/audio.ts'
 import { audioError } from './audio-error.ts'
+import { apart, chunkOf, MOST_PLACED_CHANNELS, refuseTooMany } from './channels.ts'
 import {
   type DecodedChunk,
   type DecodeRequest,
@@ -8,6 +9,7 @@ import {
   FORMAT_WHITELIST,
   PROTOCOL_WHITELIST,
 } from './decoding.ts'
+import { channelsOf, type Frame, joined, placeChannels } from './node-av-frames.ts'
 
 /** After this many packets the event loop gets a turn: cancel is heard, and memory of freed frames is given back. */
 const PACKETS_A_TURN = 30
@@ -56,10 +58,13 @@ async function* chunks(
     source.codec = decoder.getCodec()?.name ?? 'unknown'
     source.channels = Math.max(1, stream.codecpar.channels)
     source.sample_rate_hz = Math.max(1, stream.codecpar.sampleRate)
-    using filter = nodeAv.FilterAPI.create(
-      `aformat=sample_fmts=s16:sample_rates=${SAMPLE_RATE_HZ}:channel_layouts=mono`,
-    )
-    yield* decoded(input, stream.index, decoder, filter, request)
+    refuseTooMany(source.channels, request)
+    // FFmpeg mixes no channels whose places in a room it does not know: their mean is the mix, as for WAV.
+    const arePlaced = source.channels <= MOST_PLACED_CHANNELS || stream.codecpar.channelLayout.mask !== 0n
+    const isMixed = request.maxChannels === null && arePlaced
+    const layout = isMixed ? ':channel_layouts=mono' : ''
+    using filter = nodeAv.FilterAPI.create(`aformat=sample_fmts=s16:sample_rates=${SAMPLE_RATE_HZ}${layout}`)
+    yield* decoded(input, stream.index, { decoder, filter, isMixed }, request)
   } finally {
     input.closeSync()
   }
@@ -69,72 +74,65 @@ type Input = ReturnType<NodeAv['Demuxer']['openSync']>
 type Decoder = ReturnType<NodeAv['Decoder']['createSync']>
 type Filter = ReturnType<NodeAv['FilterAPI']['create']>
 
+interface Tools {
+  readonly decoder: Decoder
+  readonly filter: Filter
+  /** The filter mixes the channels; else they come interleaved. */
+  readonly isMixed: boolean
+}
+
 async function* decoded(
   input: Input,
   streamIndex: number,
-  decoder: Decoder,
-  filter: Filter,
+  tools: Tools,
   request: DecodeRequest,
 ): AsyncGenerator<DecodedChunk> {
   const durationSeconds = input.duration
   const limit = request.limitSeconds * SAMPLE_RATE_HZ
+  // The container's word on channels may be wrong (parametric stereo): the first frame tells.
+  let channels: number | null = null
   let count = 0
   let problem: unknown = null
   let turn = 0
   // The last packet is null: it takes out what the decoder still holds.
   for (const packet of input.packetsSync(streamIndex)) {
-    let samples = new Int16Array(0)
+    let frames: Frame[] = []
     try {
-      samples = decodePacket(decoder, filter, packet)
+      frames = decodePacket(tools, packet)
     } catch (error) {
       // A broken packet; the sound goes on behind it, as in any player.
       problem = error
     } finally {
       packet?.free()
     }
-    if (samples.length > 0) {
-      count += samples.length
-      yield {
-        samples,
-        fraction: durationSeconds > 0 ? Math.min(1, count / SAMPLE_RATE_HZ / durationSeconds) : null,
-      }
+    if (frames.length > 0) {
+      channels ??= channelsOf(frames)
+      refuseTooMany(channels, request)
+      const samples = joined(frames, channels)
+      count += samples.length / channels
+      const fraction = durationSeconds > 0 ? Math.min(1, count / SAMPLE_RATE_HZ / durationSeconds) : null
+      yield chunkOf(apart(samples, channels), request, fraction)
     }
     if (count > limit) return
     if (++turn % PACKETS_A_TURN === 0) await setImmediate()
     request.signal.throwIfAborted()
   }
-  const rest = count === 0 ? new Int16Array(0) : joined([...filter.flushFramesSync()])
-  if (rest.length > 0) yield { samples: rest, fraction: 1 }
+  const rest = channels === null ? [] : [...tools.filter.flushFramesSync()]
+  if (channels !== null && rest.length > 0) yield chunkOf(apart(joined(rest, channels), channels), request, 1)
   if (count === 0 && problem !== null) throw undecodable(problem)
 }
 
 function decodePacket(
-  decoder: Decoder,
-  filter: Filter,
+  { decoder, filter, isMixed }: Tools,
   packet: Parameters<Decoder['decodeAllSync']>[0],
-): Int16Array<ArrayBuffer> {
-  const filtered = []
+): Frame[] {
+  const filtered: Frame[] = []
   for (const frame of decoder.decodeAllSync(packet)) {
+    if (!isMixed) placeChannels(frame)
     filtered.push(...filter.processAllSync(frame))
     frame.free()
   }
-  return joined(filtered)
-}
-
-/** The samples of s16 mono frames, which are freed. */
-function joined(frames: ReturnType<Filter['processAllSync']>): Int16Array<ArrayBuffer> {
-  const result = new Int16Array(frames.reduce((sum, frame) => sum + frame.nbSamples, 0))
-  let at = 0
-  for (const frame of frames) {
-    const data = frame.data?.[0]
-    if (data !== undefined) {
-      // A frame's buffer may be longer than its samples, and need not lie at an even address.
-      new Uint8Array(result.buffer, at * 2, frame.nbSamples * 2).set(data.subarray(0, frame.nbSamples * 2))
-      at += frame.nbSamples
-    }
-    frame.free()
-  }
-  return result
+  return filtered
 }
 
 /** The path is absolute, so no protocol can be read out of it (and this package takes `file:` for part of the name). */

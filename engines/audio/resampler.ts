@@ -33,12 +33,19 @@ export class Resampler {
   #input = 0
   #output = 0
 
-  constructor(fromHz: number, toHz: number) {
+  /** One a channel. They share one filter bank, which weighs more than all else. */
+  static several(count: number, fromHz: number, toHz: number): Resampler[] {
+    const { phases, step, taps } = shapeOf(fromHz, toHz)
+    const filters = filterBank(phases, step, taps)
+    return Array.from({ length: count }, () => new Resampler(fromHz, toHz, filters))
+  }
+
+  constructor(fromHz: number, toHz: number, filters?: Float64Array) {
     const { phases, step, taps } = shapeOf(fromHz, toHz)
     this.#phases = phases
     this.#step = step
     this.#taps = taps
-    this.#filters = filterBank(phases, step, taps)
+    this.#filters = filters ?? filterBank(phases, step, taps)
     this.#buffer = new Float64Array(taps * 2 + 8192)
     this.#filled = taps / 2 - 1
   }

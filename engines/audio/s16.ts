@@ -13,22 +13,28 @@ export function bytesOf(samples: Int16Array): Uint8Array {
   return new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength)
 }
 
-/** Joins chunks of bytes into whole samples: an odd byte waits for the next chunk. */
-export class SampleJoiner {
-  #rest: number | null = null
+/** Joins chunks of bytes into whole frames of samples: what is begun waits for the next chunk. */
+export class FrameJoiner {
+  readonly #frameBytes: number
+  #rest = new Uint8Array(0)
+
+  constructor(channels: number) {
+    this.#frameBytes = channels * 2
+  }
 
   push(bytes: Uint8Array): Int16Array {
-    const before = this.#rest === null ? 0 : 1
-    const count = (before + bytes.length) >> 1
-    const joined = new Uint8Array(count * 2)
-    if (this.#rest !== null && count > 0) joined[0] = this.#rest
-    if (count === 0) {
-      if (bytes.length === 1) this.#rest = bytes[0] ?? null
+    const length = this.#rest.length + bytes.length
+    const whole = length - (length % this.#frameBytes)
+    if (whole === 0) {
+      this.#rest = Uint8Array.of(...this.#rest, ...bytes)
       return new Int16Array(0)
     }
-    const taken = count * 2 - before
-    joined.set(bytes.subarray(0, taken), before)
-    this.#rest = taken < bytes.length ? (bytes[taken] ?? null) : null
+    const joined = new Uint8Array(whole)
+    const taken = whole - this.#rest.length
+    joined.set(this.#rest)
+    joined.set(bytes.subarray(0, taken), this.#rest.length)
+    // A copy: whoever gave the chunk may use its memory again.
+    this.#rest = Uint8Array.from(bytes.subarray(taken))
     return new Int16Array(joined.buffer)
   }
 }

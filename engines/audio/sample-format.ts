@@ -33,6 +33,26 @@ export function readMono(bytes: Uint8Array, format: SampleFormat, channels: numb
   return mono
 }
 
+/** As `readMono`, but each channel by itself. */
+export function readChannels(bytes: Uint8Array, format: SampleFormat, channels: number): Float32Array[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const sampleBytes = SAMPLE_BYTES[format]
+  const frameBytes = sampleBytes * channels
+  const sampleAt = READERS[format]
+  return Array.from({ length: channels }, (_, channel) => {
+    const samples = new Float32Array(Math.floor(bytes.byteLength / frameBytes))
+    for (
+      let frame = 0, offset = channel * sampleBytes;
+      frame < samples.length;
+      frame++, offset += frameBytes
+    ) {
+      const sample = sampleAt(view, offset)
+      samples[frame] = Number.isFinite(sample) ? sample : 0
+    }
+    return samples
+  })
+}
+
 const A_LAW = Float32Array.from({ length: 256 }, (_, code) => aLaw(code))
 const MU_LAW = Float32Array.from({ length: 256 }, (_, code) => muLaw(code))
 

@@ -1,33 +1,61 @@
-import type { InferenceSession } from 'onnxruntime-node'
+import type { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node'
+import type { SampleReader } from '../audio/sample-reader.ts'
 import { EngineError } from '../engine.ts'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import { audioOf, type FrameGrid, type FrameRange, frameGrid } from './frames.ts'
 import type { ModelConfig } from './model-config.ts'
-import type { SampleReader } from './sample-reader.ts'
+import { logSoftmax, normalize } from './posteriors.ts'
 
-const INPUT = 'audio'
-const OUTPUT = 'log_probs'
+/** How a network is called. */
+export interface NetworkLayout {
+  /** In the model folder. */
+  readonly file: string
+  readonly input: string
+  readonly output: string
+  /** The sound is brought to zero mean and unit variance. */
+  readonly normalizes: boolean
+  /** It puts out logits, not log probabilities. */
+  readonly isLogits: boolean
+  /** Tokens that write nothing, besides the blank. */
+  readonly unwritten: readonly number[]
+  /** What it needs to put out anything. */
+  readonly fewestSamples: number
+}
+
+/** Ones for every sample; exports that have it want it. */
+const MASK = 'attention_mask'
 
 /** The network: samples of a window in, log probabilities of its frames out. */
 export class AcousticModel {
   readonly grid: FrameGrid
   readonly #session: InferenceSession
-  readonly #tokenCount: number
+  readonly #config: ModelConfig
+  readonly #layout: NetworkLayout
   #audio = new Float32Array(0)
 
-  constructor(session: InferenceSession, config: ModelConfig) {
+  constructor(session: InferenceSession, config: ModelConfig, layout: NetworkLayout) {
     this.#session = session
-    this.#tokenCount = config.tokens.length
+    this.#config = config
+    this.#layout = layout
     this.grid = frameGrid(config)
   }
 
   /** What is wrong with a session's inputs and outputs, or null. */
-  static interfaceProblem(session: InferenceSession): string | null {
+  static interfaceProblem(
+    session: InferenceSession,
+    { input, output, isLogits }: NetworkLayout,
+    tokens: number,
+  ): string | null {
     const has = (names: readonly string[]) => names.join(', ') || 'none'
-    if (session.inputNames.length !== 1 || session.inputNames[0] !== INPUT)
-      return `expected the one input ${INPUT}, it has ${has(session.inputNames)}`
-    if (!session.outputNames.includes(OUTPUT))
-      return `expected the output ${OUTPUT}, it has ${has(session.outputNames)}`
+    const others = session.inputNames.filter((name) => name !== input && !(isLogits && name === MASK))
+    if (others.length > 0 || !session.inputNames.includes(input))
+      return `expected the one input ${input}, it has ${has(session.inputNames)}`
+    if (!session.outputNames.includes(output))
+      return `expected the output ${output}, it has ${has(session.outputNames)}`
+    const shape = session.outputMetadata.find(({ name }) => name === output)
+    const size = shape?.isTensor ? shape.shape.at(-1) : undefined
+    if (typeof size === 'number' && size > 0 && size !== tokens)
+      return `${output}: expected ${tokens} tokens as in the vocabulary, it has ${size}`
     return null
   }
 
@@ -40,33 +68,56 @@ export class AcousticModel {
     const wanted = toSample - fromSample
     if (this.#audio.length < wanted) this.#audio = new Float32Array(wanted)
     const read = await reader.read(fromSample, this.#audio.subarray(0, wanted))
+    if (this.#layout.normalizes) normalize(this.#audio.subarray(0, read))
     // A network needs some sound to give its first frame: behind the end of the recording there is silence.
-    const shortest = Math.min(wanted, 2 * this.grid.contextFrames * this.grid.samplesPerFrame)
-    const audio = this.#audio.subarray(0, Math.max(read, shortest))
+    const audio = this.#audio.subarray(0, Math.max(read, Math.min(wanted, this.#layout.fewestSamples)))
     audio.fill(0, read)
-    const { Tensor } = await onnxRuntime()
-    const outputs = await this.#session.run({ [INPUT]: new Tensor('float32', audio, [1, audio.length]) }, [
-      OUTPUT,
-    ])
-    const output = outputs[OUTPUT]
-    if (output === undefined || !(output.data instanceof Float32Array))
-      throw this.#wrongOutput(output?.type ?? 'nothing')
-    const [batch, frames = 0, tokens] = output.dims
-    if (output.dims.length !== 3 || batch !== 1 || tokens !== this.#tokenCount)
-      throw this.#wrongOutput(`[${output.dims.join(', ')}]`)
+    const output = await this.#run(audio)
+    const tokenCount = this.#config.tokens.length
+    const [, frames = 0] = output.dims
     const from = Math.min(frames, window.from - firstFrame)
     const to = Math.min(frames, window.to - firstFrame)
-    return output.data.subarray(from * this.#tokenCount, to * this.#tokenCount)
+    const logProbs = output.data.subarray(from * tokenCount, to * tokenCount)
+    const { isLogits, unwritten } = this.#layout
+    if (isLogits) logSoftmax(logProbs, tokenCount, this.#config.blank_index, unwritten)
+    return logProbs
   }
 
   release(): Promise<void> {
     return this.#session.release()
   }
 
+  async #run(audio: Float32Array): Promise<{ data: Float32Array; dims: readonly number[] }> {
+    const { Tensor } = await onnxRuntime()
+    const shape = [1, audio.length]
+    const feeds: Record<string, OnnxTensor> = { [this.#layout.input]: new Tensor('float32', audio, shape) }
+    if (this.#session.inputNames.includes(MASK))
+      feeds[MASK] = new Tensor('int64', new BigInt64Array(audio.length).fill(1n), shape)
+    const outputs = await this.#session.run(feeds, [this.#layout.output]).catch((error: unknown) => {
+      throw this.#runError(error)
+    })
+    const output = outputs[this.#layout.output]
+    if (output === undefined || !(output.data instanceof Float32Array))
+      throw this.#wrongOutput(output?.type ?? 'nothing')
+    const [batch, , tokens] = output.dims
+    if (output.dims.length !== 3 || batch !== 1 || tokens !== this.#config.tokens.length)
+      throw this.#wrongOutput(`[${output.dims.join(', ')}]`)
+    return { data: output.data, dims: output.dims }
+  }
+
+  /** A lack of memory is typed: the task is tried again with shorter windows. */
+  #runError(error: unknown): unknown {
+    const said = error instanceof Error ? error.message : String(error)
+    if (!/out of memory|failed to allocate|bad_?alloc/i.test(said)) return error
+    const message = `${this.#layout.file}: there is not enough memory for a window: ${said}`.slice(0, 2000)
+    return new EngineError({ code: 'out_of_memory', message, retryable: true }, { cause: error })
+  }
+
   #wrongOutput(came: string): EngineError {
+    const { file, output } = this.#layout
     return new EngineError({
       code: 'invalid_model',
-      message: `model.onnx: expected ${OUTPUT} as float32 [1, frames, ${this.#tokenCount}] (config.json: tokens), came ${came}`,
+      message: `${file}: expected ${output} as float32 [1, frames, ${this.#config.tokens.length}] (the vocabulary), came ${came}`,
       retryable: false,
     })
   }

@@ -1,28 +1,16 @@
 import type { LanguageModel } from '../text/language-model.ts'
 import type { Lexicon } from '../text/lexicon.ts'
+import type { PhraseGraph } from '../text/phrase-graph.ts'
 import { Beam, Candidates } from './beam-arrays.ts'
+import type { BeamAlphabet, BeamOptions, HotWords } from './beam-options.ts'
 import { logAdd, NOTHING } from './log-math.ts'
 import { PrefixTree } from './prefix-tree.ts'
-
-export interface BeamOptions {
-  readonly beamWidth: number
-  readonly languageModelWeight: number
-  readonly wordBonus: number
-  /** Tokens less likely than this in a frame start nothing. Natural log. */
-  readonly tokenLogProbFloor: number
-  /** Prefixes this far behind the best are dropped. */
-  readonly scoreMargin: number
-}
-
-export interface BeamAlphabet {
-  readonly tokenCount: number
-  readonly blank: number
-  readonly delimiter: number
-}
 
 export interface BeamResult {
   /** Indices of the lexicon's words. */
   readonly words: number[]
+  /** Letters and delimiters. */
+  readonly tokens: number[]
   /** The language model's state after them. */
   readonly state: number
   /** Natural log of the acoustic probability plus the words' score. */
@@ -35,11 +23,20 @@ export interface BeamResult {
  */
 const RECOMBINATION_GAP = 3
 
+/** What the language model says of a hot word that it does not know: as of a rare word. */
+const HOT_WORD_LOG_PROB = Math.log(1e-4)
+/** More than the tokens of any alphabet (`ModelConfig`): so a token and a state of the hot words are one number. */
+const TOKEN_SPAN = 131_072
+/** ... of 32 bits, with this many states. */
+export const MOST_PHRASE_STATES = 16_384
+
 /**
  * CTC prefix beam search bound to a lexicon. A prefix is what has been written so far; its score is the log of the summed
  * probability of all its paths, plus for each word `languageModelWeight` × ln P(word | words before) + `wordBonus`. A word is
  * scored when its delimiter comes, or at the end, where only prefixes that stand at a word's end win. Delimiters before
  * the first word and after another one change nothing.
+ *
+ * Hot words add their bonuses letter by letter (`PhraseGraph`), and what a prefix may still lose is lost at the end.
  *
  * Prefixes with the same language model state, lexicon node and last token have the same future: one that is well behind
  * another is dropped. Everything lives in arrays that are kept from call to call: a frame makes no garbage.
@@ -50,13 +47,26 @@ export class BeamDecoder {
   readonly #modelWords: Int32Array
   readonly #alphabet: BeamAlphabet
   readonly #options: BeamOptions
+  readonly #phrases: PhraseGraph | null
+  readonly #isHot: Uint8Array
   readonly #tree = new PrefixTree()
   readonly #beam: Beam
   readonly #candidates: Candidates
   /** The candidate of each prefix node that is in the beam now; −1 for all others. */
   #candidateOf = new Int32Array(4096).fill(-1)
 
-  constructor(lexicon: Lexicon, model: LanguageModel | null, alphabet: BeamAlphabet, options: BeamOptions) {
+  constructor(
+    lexicon: Lexicon,
+    model: LanguageModel | null,
+    alphabet: BeamAlphabet,
+    options: BeamOptions,
+    hotWords: HotWords | null = null,
+  ) {
+    if (hotWords !== null && hotWords.graph.size > MOST_PHRASE_STATES)
+      throw new RangeError(`expected hot words of at most ${MOST_PHRASE_STATES} letters together`)
+    this.#phrases = hotWords?.graph ?? null
+    this.#isHot = new Uint8Array(lexicon.words.length)
+    for (const word of hotWords?.words ?? []) this.#isHot[word] = 1
     this.#lexicon = lexicon
     this.#model = model
     this.#modelWords = Int32Array.from(lexicon.words, (word) => model?.wordId(word) ?? -1)
@@ -152,9 +162,17 @@ export class BeamDecoder {
   }
 
   #grow(parent: number, token: number, place: number): number {
-    if (token !== this.#alphabet.delimiter) return this.#tree.add(parent, token, place)
-    const score = this.#scoreWord(parent)
-    return this.#tree.addWord(parent, token, score, this.#model?.next ?? 0)
+    const tree = this.#tree
+    const node =
+      token === this.#alphabet.delimiter
+        ? tree.addWord(parent, token, this.#scoreWord(parent), this.#model?.next ?? 0)
+        : tree.add(parent, token, place)
+    if (this.#phrases !== null) {
+      const bonus = this.#phrases.step(tree.phrase[parent] ?? 0, token)
+      tree.score[node] = (tree.score[node] ?? 0) + bonus
+      tree.phrase[node] = this.#phrases.next
+    }
+    return node
   }
 
   /** The score with the word at whose end `node` stands; the model's `next` is the state after it. */
@@ -163,8 +181,10 @@ export class BeamDecoder {
     const before = this.#tree.score[node] ?? 0
     const { languageModelWeight, wordBonus } = this.#options
     if (this.#model === null) return before + wordBonus
-    const logProb = this.#model.score(this.#tree.state[node] ?? 0, this.#modelWords[word] ?? -1)
-    return before + languageModelWeight * logProb + wordBonus
+    const id = this.#modelWords[word] ?? -1
+    const logProb = this.#model.score(this.#tree.state[node] ?? 0, id)
+    const isNew = id === -1 && this.#isHot[word] === 1
+    return before + languageModelWeight * (isNew ? Math.max(logProb, HOT_WORD_LOG_PROB) : logProb) + wordBonus
   }
 
   #keepBest(): void {
@@ -178,7 +198,7 @@ export class BeamDecoder {
       const isNew = beam.addFuture(
         tree.state[node] ?? 0,
         tree.place[node] ?? 0,
-        tree.token[node] ?? -1,
+        (tree.token[node] ?? -1) + (tree.phrase[node] ?? 0) * TOKEN_SPAN,
         candidates.score[candidate] ?? NOTHING,
         RECOMBINATION_GAP,
       )
@@ -211,6 +231,7 @@ export class BeamDecoder {
     }
     this.#forgetCandidates()
     candidates.total(tree)
+    if (this.#phrases !== null) this.#takeBack(this.#phrases)
     // Sound that stops inside a word, in every prefix: then the whole words of the best one.
     const ranked = candidates.ranked(Number.POSITIVE_INFINITY)
     const order = candidates.order.subarray(0, ranked)
@@ -218,9 +239,26 @@ export class BeamDecoder {
     const node = candidates.node[best] ?? 0
     return {
       words: this.#wordsOf(node),
+      tokens: this.#tokensOf(node),
       state: tree.state[node] ?? 0,
       score: candidates.score[best] ?? NOTHING,
     }
+  }
+
+  /** Phrases that nothing finishes any more. */
+  #takeBack(phrases: PhraseGraph): void {
+    const candidates = this.#candidates
+    for (let index = 0; index < candidates.count; index++) {
+      const open = phrases.open(this.#tree.phrase[candidates.node[index] ?? 0] ?? 0)
+      candidates.score[index] = (candidates.score[index] ?? NOTHING) - open
+    }
+  }
+
+  #tokensOf(last: number): number[] {
+    const tokens: number[] = []
+    for (let node = last; node > 0; node = this.#tree.parent[node] ?? 0)
+      tokens.push(this.#tree.token[node] ?? -1)
+    return tokens.reverse()
   }
 
   #wordsOf(last: number): number[] {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { SpeechRegion } from '#protocol/audio.ts'
 import { speaks } from '#protocol/language.ts'
 import type { TranscribeSummary } from '#protocol/summary.ts'
-import type { Segment } from '#protocol/transcript.ts'
+import type { PipelineWarning, Segment } from '#protocol/transcript.ts'
 import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
 import { manifest } from './manifest.ts'
 import { type CtcModel, loadModel } from './model-folder.ts'
@@ -33,12 +33,13 @@ async function transcribe(
       message: `This model speaks ${spoken}, asked was ${language}. Choose another model or leave the language out.`,
       retryable: false,
     })
+  const { decoder, unspelled, unused } = model.decoders.for(task.parameters.vocabulary)
   const { audio, speechRegions } = task.inputs
   context.report({ percent: 0, message: null })
   await using output = await open(join(task.outputFolder, 'transcript.jsonl'), 'w')
   const counts = { segments: 0, words: 0, characters: 0 }
-  const advances = transcription(model, audio, readRegions(speechRegions), {
-    windowSeconds: WINDOW_SECONDS,
+  const advances = transcription({ ...model, decoder }, audio, readRegions(speechRegions), {
+    windowSeconds: WINDOW_SECONDS * context.batchScale,
     signal: context.signal,
   })
   for await (const { segments, seconds, partial } of advances) {
@@ -61,8 +62,19 @@ async function transcribe(
     word_count: counts.words,
     character_count: counts.characters,
     speaker_count: null,
-    warnings: [],
+    warnings: vocabularyWarnings(unspelled, unused),
   }
+}
+
+/** What became of a vocabulary that could not be used whole. */
+function vocabularyWarnings(unspelled: readonly string[], unused: string | null): PipelineWarning[] {
+  const warning = (code: string, message: string) => ({ stage: 'transcribe', code, message })
+  if (unused !== null) return [warning('vocabulary_unused', `The vocabulary was not used: ${unused}.`)]
+  if (unspelled.length === 0) return []
+  const shown = unspelled.slice(0, 5).join(', ')
+  const more = unspelled.length > 5 ? ` and ${unspelled.length - 5} more` : ''
+  const message = `This model has no letters for these terms of the vocabulary, they were left out: ${shown}${more}.`
+  return [warning('vocabulary_unspelled', message)]
 }
 
 async function writeSegment(output: FileHandle, segment: Segment): Promise<void> {

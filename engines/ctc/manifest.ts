@@ -3,8 +3,9 @@ import { EngineManifest } from '#protocol/engine.ts'
 export const manifest = EngineManifest.parse({
   id: 'ctc',
   name: 'CTC',
-  version: '1.0.0',
-  description: 'CTC acoustic models on ONNX Runtime, greedy or with a lexicon and an n-gram language model.',
+  version: '1.1.0',
+  description:
+    'CTC acoustic models on ONNX Runtime (wav2vec2, HuBERT, MMS and its own), greedy or with a lexicon, an n-gram language model and hot words.',
   stages: ['transcribe'],
   interfaces: ['batch'],
   capabilities: {
@@ -12,6 +13,7 @@ export const manifest = EngineManifest.parse({
     languages: null,
     word_timestamps: true,
     diarization: false,
+    vocabulary: 'boost',
     split_channels: false,
     native_streaming: false,
     max_audio_seconds: null,

@@ -10,6 +10,8 @@ const Decoder = z.strictObject({
   token_log_prob_floor: z.number().max(0),
   /** Natural log. Prefixes this far behind the best are dropped; the default loses nothing that was seen to matter. */
   score_margin: z.number().positive().default(18),
+  /** Natural log, for each letter of a caller's word. Letters that a network mistakes are a few of these behind. */
+  hot_word_bonus: z.number().min(0).max(20).default(1.5),
 })
 
 /** `config.json` of a model folder: what the network's frames and outputs mean, and how to decode them. */
@@ -56,19 +58,23 @@ export const ModelConfig = z
   })
 export type ModelConfig = z.infer<typeof ModelConfig>
 
-/** The config, or one sentence that names each wrong field. */
-export function parseConfig(text: string): { config: ModelConfig } | { problem: string } {
-  let value: unknown
+/** A file's JSON, or what is wrong with it. */
+export function jsonOf(text: string): { value: unknown } | { problem: string } {
   try {
-    value = JSON.parse(text)
+    return { value: JSON.parse(text) }
   } catch (error) {
     return { problem: `is no JSON: ${error instanceof Error ? error.message : String(error)}` }
   }
+}
+
+/** The config, or one sentence that names each wrong field. */
+export function parseConfig(value: unknown): { config: ModelConfig } | { problem: string } {
   const parsed = ModelConfig.safeParse(value)
-  if (parsed.success) return { config: parsed.data }
-  return {
-    problem: parsed.error.issues
-      .map((issue) => `${issue.path.length > 0 ? issue.path.join('.') : 'it'}: ${issue.message}`)
-      .join('; '),
-  }
+  return parsed.success ? { config: parsed.data } : { problem: issuesOf(parsed.error) }
+}
+
+export function issuesOf(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => `${issue.path.length > 0 ? issue.path.join('.') : 'it'}: ${issue.message}`)
+    .join('; ')
 }

@@ -1,19 +1,21 @@
-import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { EngineError, type ModelFiles } from '../engine.ts'
-import { openSession } from '../onnx/runtime.ts'
+import type { ModelFiles } from '../engine.ts'
 import { ArpaError } from '../text/arpa.ts'
 import { LanguageModel } from '../text/language-model.ts'
 import { buildLexicon, type Lexicon, LexiconError } from '../text/lexicon.ts'
-import { AcousticModel } from './acoustic-model.ts'
-import { BeamDecoder } from './beam.ts'
-import { beamDecoder, type Decoder, greedyDecoder } from './decoder.ts'
-import { type ModelConfig, parseConfig } from './model-config.ts'
+import { AcousticModel, type NetworkLayout } from './acoustic-model.ts'
+import type { Decoder } from './decoder.ts'
+import { Decoders } from './decoders.ts'
+import { isHubConfig } from './hub-config.ts'
+import { readHubFolder } from './hub-folder.ts'
+import { jsonOf, type ModelConfig, parseConfig } from './model-config.ts'
+import { invalidModel, openNetwork, readNeeded, readOptional } from './model-files.ts'
 
 /** A loaded model: the network, and what turns its outputs into words. */
 export interface CtcModel {
   readonly config: ModelConfig
   readonly acoustic: AcousticModel
+  readonly decoders: Decoders
+  /** Of the task at hand; the plain one in a model that was just loaded. */
   readonly decoder: Decoder
 }
 
@@ -22,52 +24,77 @@ export interface LoadOptions {
   readonly greedy?: boolean
 }
 
-/**
- * Reads a model folder: `model.onnx` and `config.json`; `lexicon.txt` (a word a line) and `language-model.arpa` where it has
- * them. With a language model alone its words are the lexicon; with neither the decoder is greedy. Throws an `EngineError`
- * (`invalid_model`) that names file and field.
- */
-export async function loadModel(files: ModelFiles, options: LoadOptions = {}): Promise<CtcModel> {
-  const parsed = parseConfig(await readNeeded(files, 'config.json'))
-  if ('problem' in parsed) throw invalidModel(files, 'config.json', parsed.problem)
-  const { config } = parsed
-  const decoder = options.greedy ? greedyDecoder(config) : await loadDecoder(files, config)
-  const path = join(files.folder, 'model.onnx')
-  if ((await stat(path).catch(ifMissing)) === null) throw invalidModel(files, 'model.onnx', 'is missing')
-  const session = await openSession(path, files.threads).catch((error: unknown) => {
-    throw invalidModel(files, 'model.onnx', `cannot be opened: ${messageOf(error)}`, error)
-  })
-  const problem = AcousticModel.interfaceProblem(session)
-  if (problem !== null) throw invalidModel(files, 'model.onnx', problem)
-  return { config, acoustic: new AcousticModel(session, config), decoder }
+/** A folder's `config.json` and what belongs to it, whatever its layout. */
+export interface FolderConfig {
+  readonly config: ModelConfig
+  readonly layout: NetworkLayout
 }
 
-async function loadDecoder(files: ModelFiles, config: ModelConfig): Promise<Decoder> {
+/**
+ * Reads a model folder: in this engine's own layout, or in the hub's for wav2vec2 and its kin. `lexicon.txt` (a word a line)
+ * and `language-model.arpa` may stand in both. With a language model alone its words are the lexicon; with neither the
+ * decoder is greedy. Throws an `EngineError` (`invalid_model`) that names file and field.
+ */
+export async function loadModel(files: ModelFiles, options: LoadOptions = {}): Promise<CtcModel> {
+  const { config, layout } = await readFolder(files)
+  const letters = lettersOf(config, layout)
+  const { lexicon, model } = options.greedy
+    ? { lexicon: null, model: null }
+    : await readWords(files, config, letters)
+  const session = await openNetwork(files, layout.file)
+  const problem = AcousticModel.interfaceProblem(session, layout, config.tokens.length)
+  if (problem !== null) {
+    await session.release()
+    throw invalidModel(files, layout.file, problem)
+  }
+  const decoders = new Decoders(config, lexicon, model, letters)
+  return { config, acoustic: new AcousticModel(session, config, layout), decoders, decoder: decoders.plain }
+}
+
+async function readFolder(files: ModelFiles): Promise<FolderConfig> {
+  const json = jsonOf(await readNeeded(files, 'config.json'))
+  if ('problem' in json) throw invalidModel(files, 'config.json', json.problem)
+  if (isHubConfig(json.value)) return readHubFolder(files, json.value)
+  const parsed = parseConfig(json.value)
+  if ('problem' in parsed) throw invalidModel(files, 'config.json', parsed.problem)
+  const { config } = parsed
+  return { config, layout: ownLayout(config) }
+}
+
+function ownLayout(config: ModelConfig): NetworkLayout {
+  return {
+    file: 'model.onnx',
+    input: 'audio',
+    output: 'log_probs',
+    normalizes: false,
+    isLogits: false,
+    unwritten: [],
+    fewestSamples: Math.round(2 * config.context_seconds * config.sample_rate),
+  }
+}
+
+/** The tokens that words are made of. */
+function lettersOf(config: ModelConfig, { unwritten }: NetworkLayout): number[] {
+  const delimiter = config.tokens.indexOf(config.word_delimiter)
+  const others = new Set([config.blank_index, delimiter, ...unwritten])
+  return [...config.tokens.keys()].filter((token) => !others.has(token))
+}
+
+async function readWords(
+  files: ModelFiles,
+  config: ModelConfig,
+  letters: readonly number[],
+): Promise<{ lexicon: Lexicon | null; model: LanguageModel | null }> {
   const arpa = await readOptional(files, 'language-model.arpa')
   const listed = await readOptional(files, 'lexicon.txt')
   const model = arpa === null ? null : parsedBy(files, 'language-model.arpa', () => LanguageModel.parse(arpa))
   const words = listed?.split(/\r?\n/).map((line) => line.trim()) ?? model?.words() ?? null
-  if (words === null) return greedyDecoder(config)
+  if (words === null) return { lexicon: null, model: null }
   const file = listed === null ? 'language-model.arpa' : 'lexicon.txt'
-  const lexicon = parsedBy(files, file, () => lexiconOf(words, config))
+  const tokens = new Map(letters.map((letter) => [config.tokens[letter] ?? '', letter]))
+  const lexicon = parsedBy(files, file, () => buildLexicon(words, (character) => tokens.get(character)))
   if (lexicon.words.length === 0) throw invalidModel(files, file, 'has no words')
-  const delimiter = config.tokens.indexOf(config.word_delimiter)
-  const alphabet = { tokenCount: config.tokens.length, blank: config.blank_index, delimiter }
-  const beam = new BeamDecoder(lexicon, model, alphabet, {
-    beamWidth: config.decoder.beam_width,
-    languageModelWeight: config.decoder.language_model_weight,
-    wordBonus: config.decoder.word_bonus,
-    tokenLogProbFloor: config.decoder.token_log_prob_floor,
-    scoreMargin: config.decoder.score_margin,
-  })
-  return beamDecoder(beam, lexicon)
-}
-
-function lexiconOf(words: Iterable<string>, config: ModelConfig): Lexicon {
-  const tokens = new Map(config.tokens.map((token, index) => [token, index]))
-  tokens.delete(config.word_delimiter)
-  tokens.delete(config.tokens[config.blank_index] ?? '')
-  return buildLexicon(words, (character) => tokens.get(character))
+  return { lexicon, model }
 }
 
 function parsedBy<T>(files: ModelFiles, file: string, parse: () => T): T {
@@ -78,32 +105,4 @@ function parsedBy<T>(files: ModelFiles, file: string, parse: () => T): T {
       throw invalidModel(files, file, error.message, error)
     throw error
   }
-}
-
-async function readNeeded(files: ModelFiles, name: string): Promise<string> {
-  const text = await readOptional(files, name)
-  if (text === null) throw invalidModel(files, name, 'is missing')
-  return text
-}
-
-function readOptional(files: ModelFiles, name: string): Promise<string | null> {
-  return readFile(join(files.folder, name), 'utf8')
-    .catch(ifMissing)
-    .catch((error: unknown) => {
-      throw invalidModel(files, name, `cannot be read: ${messageOf(error)}`, error)
-    })
-}
-
-function ifMissing(error: unknown): null {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-  throw error
-}
-
-function invalidModel(files: ModelFiles, file: string, problem: string, cause?: unknown): EngineError {
-  const message = `The model ${files.runtimeModelId} cannot be used: ${file}: ${problem}`.slice(0, 2000)
-  return new EngineError({ code: 'invalid_model', message, retryable: false }, { cause })
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -15,6 +15,8 @@ export class PrefixTree {
   state = new Int32Array(FIRST_CAPACITY)
   /** What the finished words score. */
   score = new Float64Array(FIRST_CAPACITY)
+  /** The state of the hot words, where there are some. */
+  phrase = new Int32Array(FIRST_CAPACITY)
   #firstChild = new Int32Array(FIRST_CAPACITY)
   #nextSibling = new Int32Array(FIRST_CAPACITY)
 
@@ -50,6 +52,7 @@ export class PrefixTree {
     this.place[node] = place
     this.state[node] = state
     this.score[node] = score
+    this.phrase[node] = 0
     this.#firstChild[node] = -1
     this.#nextSibling[node] = parent === -1 ? -1 : (this.#firstChild[parent] ?? -1)
     if (parent !== -1) this.#firstChild[parent] = node
@@ -61,6 +64,7 @@ export class PrefixTree {
     this.token = doubled(this.token)
     this.place = doubled(this.place)
     this.state = doubled(this.state)
+    this.phrase = doubled(this.phrase)
     this.#firstChild = doubled(this.#firstChild)
     this.#nextSibling = doubled(this.#nextSibling)
     const score = new Float64Array(this.score.length * 2)

@@ -8,7 +8,8 @@ import type { Decoding } from '../audio/decoding.ts'
 import { bytesOf } from '../audio/s16.ts'
 import { defineEngine, type EngineTask, type RunContext } from '../engine.ts'
 import { Analysis } from './analysis.ts'
-import { MAX_AUDIO_SECONDS, manifest } from './manifest.ts'
+import { ChannelFiles, writeRegions } from './channel-files.ts'
+import { MAX_AUDIO_SECONDS, MAX_CHANNELS, manifest } from './manifest.ts'
 
 /** Encoders pad the end by some frames: ten hours of sound may decode to a little more. */
 const SLACK_SECONDS = 30
@@ -16,7 +17,7 @@ const SLACK_SECONDS = 30
 const MISSING_SECONDS = 1
 const MISSING_PART = 0.02
 
-/** Turns an upload into 16 kHz mono audio, speech regions and waveform peaks, in constant memory. */
+/** Turns an upload into 16 kHz audio, mixed and by channel, speech regions and waveform peaks, in constant memory. */
 export default defineEngine<'prepare', Decoders>({
   manifest,
   load: async () => ({ allowed: ['built_in', 'ffmpeg', 'node_av'], searchPath: process.env.PATH }),
@@ -35,12 +36,13 @@ async function prepare(
       path: task.inputs.upload,
       fileName: task.parameters.file_name,
       limitSeconds: MAX_AUDIO_SECONDS + 2 * SLACK_SECONDS,
+      maxChannels: task.parameters.split_channels ? MAX_CHANNELS : null,
       signal: context.signal,
     },
     decoders,
   )
   const analysis = new Analysis()
-  await writeOutputs(task.outputFolder, decoding, analysis, context)
+  const channelCount = await writeOutputs(task.outputFolder, decoding, analysis, context)
   if (analysis.samples === 0)
     throw audioError('zero_length_audio', 'The recording has no samples: its length is zero.')
   context.report({ percent: 100, message: null })
@@ -53,7 +55,7 @@ async function prepare(
     loudness_dbfs: loudnessDbfs,
     peak_dbfs: peakDbfs,
     speech_seconds: roundSeconds(analysis.speechSeconds),
-    channel_count: 1,
+    channel_count: Math.max(1, channelCount),
     decoder: decoding.decoder,
     warnings: truncation(decoding.statedSeconds(), seconds),
   }
@@ -68,12 +70,13 @@ export function truncation(statedSeconds: number | null, seconds: number): Prepa
   return [{ stage: 'prepare', code: 'truncated', message }]
 }
 
+/** How many channels were written by themselves. */
 async function writeOutputs(
   folder: string,
   decoding: Decoding,
   analysis: Analysis,
   context: RunContext,
-): Promise<void> {
+): Promise<number> {
   await using files = new AsyncDisposableStack()
   const openOutput = async (name: string): Promise<FileHandle> => {
     const file = await open(join(folder, name), 'w')
@@ -83,7 +86,8 @@ async function writeOutputs(
   const audio = await openOutput('audio.s16')
   const speech = await openOutput('speech.jsonl')
   const peaks = await openOutput('peaks.u8')
-  for await (const { samples, fraction } of decoding.chunks) {
+  const channelFiles = new ChannelFiles(openOutput)
+  for await (const { samples, channels, fraction } of decoding.chunks) {
     const found = analysis.push(samples)
     if (analysis.samples > (MAX_AUDIO_SECONDS + SLACK_SECONDS) * SAMPLE_RATE_HZ)
       throw audioError(
@@ -92,6 +96,7 @@ async function writeOutputs(
       )
     await audio.writeFile(bytesOf(samples))
     await writeFound(speech, peaks, found)
+    await channelFiles.push(channels)
     const minutes = Math.floor(analysis.samples / SAMPLE_RATE_HZ / 60)
     context.report({
       percent: fraction === null ? null : Math.round(fraction * 1000) / 10,
@@ -99,6 +104,8 @@ async function writeOutputs(
     })
   }
   await writeFound(speech, peaks, analysis.flush())
+  await channelFiles.flush()
+  return channelFiles.count
 }
 
 async function writeFound(
@@ -106,7 +113,6 @@ async function writeFound(
   peaks: FileHandle,
   found: ReturnType<Analysis['push']>,
 ): Promise<void> {
-  if (found.regions.length > 0)
-    await speech.writeFile(found.regions.map((region) => `${JSON.stringify(region)}\n`).join(''))
+  await writeRegions(speech, found.regions)
   if (found.peaks.length > 0) await peaks.writeFile(found.peaks)
 }

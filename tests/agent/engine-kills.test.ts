@@ -35,7 +35,7 @@ describe('[A16] a cancel frees the slot within 5 s, with the real grace of 2 s',
 
   it('an engine that listens stops by itself and keeps its child', async () => {
     const plane = await aControlPlane()
-    const agent = await anAgent(plane)
+    const agent = await anAgent(plane, { timing: { abortGraceMs: 20_000 } })
     const link = await plane.link()
     const grant = await run(plane, link, { script: 'hold:/nowhere' })
     await link.next('task.progress')

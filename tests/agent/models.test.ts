@@ -1,15 +1,13 @@
 import { utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { Models } from '#agent/models.ts'
 import { aControlPlane, aFolder, anAgent, anUpload, run } from './kit/agents.ts'
-import { Inbox } from './kit/inbox.ts'
 import { aModel } from './kit/models.ts'
+import { aBox } from './kit/pulls.ts'
 
 async function open(rootFolder: string) {
-  const lines = new Inbox<{ readonly event: string }>()
-  const models = await Models.open(rootFolder, (event, fields) => lines.put({ event, ...fields }))
-  return { models, events: lines.all.map((line) => line.event) }
+  const { models, events } = await aBox([], { rootFolder })
+  return { models, events: events.map(({ event }) => event) }
 }
 
 describe('[A23] only a model whose every byte is right is announced', () => {
@@ -25,8 +23,12 @@ describe('[A23] only a model whose every byte is right is announced', () => {
         languages: ['en'],
         word_timestamps: true,
         diarization: false,
+        translation: false,
         memory_mib: 64,
+        size_bytes: 7,
         embedded: false,
+        preferred: false,
+        pinned: false,
         loaded: false,
       },
     ])

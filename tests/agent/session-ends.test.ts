@@ -167,8 +167,10 @@ describe('[A18] progress', () => {
 
 it('[A9] a changed announcement is sent when there is a link, and hello carries it when there was none', () => {
   const one = engines.slice(0, 1)
-  expect(new Walk().up().do({ type: 'engines.changed', engines: one }).sent).toMatchObject([
-    { type: 'agent.status', engines: one },
-  ])
-  expect(new Walk().do({ type: 'engines.changed', engines: one }).up().state.engines).toEqual(one)
+  expect(
+    new Walk().up().do({ type: 'engines.changed', engines: one, modelsFreeBytes: null }).sent,
+  ).toMatchObject([{ type: 'agent.status', engines: one }])
+  expect(
+    new Walk().do({ type: 'engines.changed', engines: one, modelsFreeBytes: null }).up().state.engines,
+  ).toEqual(one)
 })

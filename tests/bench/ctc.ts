@@ -11,7 +11,7 @@ import { type Bench, median, type Report } from './bench.ts'
 
 /** The ctc engine with the embedded model on one thread: speed on a minute of speech, and what loading costs. */
 const MODEL = fileURLToPath(new URL('../../models/embedded/', import.meta.url))
-const FILES = { runtimeModelId: 'embedded-en', folder: MODEL, threads: 1 }
+const FILES = { runtimeModelId: 'embedded-en', folder: MODEL, threads: 1, device: 'cpu' } as const
 const ROUNDS = 5
 
 export const bench: Bench = {
@@ -57,7 +57,9 @@ async function speed(report: Report, folder: string, greedy: boolean): Promise<v
 /** Config, lexicon, language model and session, against the session alone. */
 async function loading(report: Report): Promise<void> {
   const whole = median(await timed(async () => ctc.dispose(await loadModel(FILES))))
-  const bare = median(await timed(async () => (await openSession(join(MODEL, 'model.onnx'), 1)).release()))
+  const bare = median(
+    await timed(async () => (await openSession(join(MODEL, 'model.onnx'), { threads: 1 })).release()),
+  )
   const figure = { bench: 'ctc', case: 'load', target: null, ok: null }
   report({ ...figure, figure: 'model', value: Math.round(whole), unit: 'ms' })
   report({ ...figure, figure: 'to bare session', value: Math.round((whole / bare) * 100) / 100, unit: 'x' })

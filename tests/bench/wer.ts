@@ -19,7 +19,10 @@ export const bench: Bench = {
   async run(report) {
     const list = await spokenList(join(MODEL, 'held-out.txt'))
     for (const greedy of [true, false]) {
-      const model = await loadModel({ runtimeModelId: 'embedded-en', folder: MODEL, threads: 1 }, { greedy })
+      const model = await loadModel(
+        { runtimeModelId: 'embedded-en', folder: MODEL, threads: 1, device: 'cpu' },
+        { greedy },
+      )
       const percent = 100 * wordErrorRate(await transcripts(list, model))
       await ctc.dispose(model)
       report({
@@ -49,7 +52,7 @@ export async function transcripts(list: readonly Spoken[], model: CtcModel): Pro
 
 /** The text of one recording. */
 export async function heard(path: string, folder: string, model: CtcModel): Promise<string> {
-  const context = { signal: new AbortController().signal, report: () => {} }
+  const context = { signal: new AbortController().signal, batchScale: 1, report: () => {} }
   const task = { outputFolder: folder, parameters: PARAMETERS }
   const prepared = await prepare.run(
     { ...task, stage: 'prepare', inputs: { upload: path } },

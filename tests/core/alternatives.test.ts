@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { alternatives } from '#core/alternatives.ts'
 import { EngineId, ModelId } from '#protocol/ids.ts'
+import { CatalogModel } from '#protocol/model.ts'
 import type { Requirements } from '#protocol/task.ts'
 import { anEngine, requirementsOf } from './kit/builders.ts'
 
@@ -16,22 +17,23 @@ const able = anEngine({
   capabilities: { languages: null, diarization: true, native_streaming: true, split_channels: true },
 })
 const ctc = anEngine({ id: 'ctc', stages: ['transcribe', 'align'], needsModel: true })
-const model = (id: string, stage: 'transcribe' | 'align', languages: string[], word_timestamps: boolean) => ({
-  id: ModelId.parse(id),
-  name: id,
-  description: '',
-  engine: EngineId.parse('ctc'),
-  runtime_model_id: id,
-  stage,
-  source: { kind: 'bundled' as const, path: id },
-  files: [],
-  languages,
-  capabilities: { word_timestamps, punctuation: false, capitalization: false, streaming: false },
-  hardware: { gpu_required: false, min_ram_mb: 100 },
-  license: 'Apache-2.0',
-  embedded: false,
-  verified: true,
-})
+const model = (id: string, stage: 'transcribe' | 'align', languages: string[], word_timestamps: boolean) =>
+  CatalogModel.parse({
+    id,
+    name: id,
+    description: '',
+    engine: 'ctc',
+    runtime_model_id: id,
+    stage,
+    source: { kind: 'bundled', path: id },
+    files: [{ path: 'model.onnx', sha256: null, size_bytes: null }],
+    languages,
+    capabilities: { word_timestamps, punctuation: false, capitalization: false, streaming: false },
+    hardware: { gpu_required: false, min_ram_mb: 100 },
+    license: 'Apache-2.0',
+    embedded: false,
+    verified: true,
+  })
 const catalog = {
   engines: [plain.manifest, able.manifest, ctc.manifest],
   models: [

@@ -66,9 +66,9 @@ describe('agents that come and go', () => {
 
   test('[R24] an agent of another protocol version is closed with 4011', () => {
     const run = waiting()
-    run.hello(1, { protocol: { min: 3, max: 4 } })
+    run.hello(1, { protocol: { min: 4, max: 5 } })
     expect(run.effects).toMatchObject([
-      { type: 'close', code: 4011, reason: 'this server speaks protocol 2, the agent 3 to 4' },
+      { type: 'close', code: 4011, reason: 'this server speaks protocol 3, the agent 4 to 5' },
     ])
     expect(run.at(task)).toBe('queued')
   })

@@ -185,7 +185,7 @@ describe('a job that waits', () => {
     const run = new RegistryRun()
     run.hello(1, { engines: [] })
     run.enqueue({ patienceMs: PATIENCE_MS })
-    run.says(1, { type: 'agent.status', slots: 1, engines: aHello().engines })
+    run.says(1, { type: 'agent.status', slots: 1, models_free_bytes: null, engines: aHello().engines })
     expect(run.at(task)).toBe('offered 1')
   })
 

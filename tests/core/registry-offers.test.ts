@@ -86,7 +86,7 @@ describe('offers', () => {
   test('[R4] an agent that speaks of a change is asked again at once', () => {
     const run = offered()
     run.says(1, { type: 'task.decline', ...grant, reason: 'full' })
-    run.says(1, { type: 'agent.status', slots: 4, engines: EVERYTHING })
+    run.says(1, { type: 'agent.status', slots: 4, models_free_bytes: null, engines: EVERYTHING })
     expect(run.said).toEqual(['task.offer → 1'])
   })
 

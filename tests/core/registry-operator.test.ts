@@ -37,7 +37,7 @@ describe('cordon', () => {
     run.disconnect(1)
     run.hello(1, { running: [grant] }, 's1b')
     run.reload('s1b')
-    run.says(1, { type: 'agent.status', slots: 8, engines: aHello().engines }, 's1b')
+    run.says(1, { type: 'agent.status', slots: 8, models_free_bytes: null, engines: aHello().engines }, 's1b')
     expect(run.at(second)).toBe('queued')
     expect(agentViews(run.state, Pool.parse('default'), run.looking())).toMatchObject([
       { status: 'draining' },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { choosePipeline } from '#core/pipeline.ts'
 import { sentenceOf } from '#core/registry/waiting.ts'
-import { EngineId } from '#protocol/ids.ts'
+import { EngineId, OperationId, TenantId } from '#protocol/ids.ts'
 import { aHello, aModel, anEngine, EVERYTHING, jobId, parametersOf } from './kit/builders.ts'
 import { RegistryRun } from './kit/registry-run.ts'
 
@@ -9,12 +9,14 @@ import { RegistryRun } from './kit/registry-run.ts'
 const [PREPARE, CTC] = EVERYTHING
 const job = (number = 1, parts: Parameters<typeof parametersOf>[0] = {}) => ({
   jobId: jobId(number),
+  tenantId: TenantId.parse('default'),
   parameters: parametersOf(parts),
 })
+const OPERATION = OperationId.parse(`op_${'0'.repeat(26)}`)
 const SELECTED = [`selected:${jobId()}`]
 
 function wait(run: RegistryRun, number = 1, parts: Parameters<typeof parametersOf>[0] = {}): void {
-  run.tell({ type: 'wait', job: job(number, parts), pongs: run.pongs })
+  run.tell({ type: 'wait', job: job(number, parts), pongs: run.pongs, operationId: OPERATION })
 }
 
 function waiting(): RegistryRun {
@@ -54,7 +56,7 @@ describe('a job on the list', () => {
     expect(orders(run, 1)).toEqual([])
     run.hello(2, { engines: [] })
     expect(orders(run, 1, 2)).toEqual([])
-    run.says(2, { type: 'agent.status', slots: 1, engines: [CTC] })
+    run.says(2, { type: 'agent.status', slots: 1, models_free_bytes: null, engines: [CTC] })
     expect(orders(run, 1, 2)).toEqual(SELECTED)
   })
 
@@ -90,7 +92,12 @@ describe('a job on the list', () => {
       needsModel: true,
       models: [aModel('croatian', { languages: ['hr'] })],
     })
-    run.says(1, { type: 'agent.status', slots: 1, engines: [...EVERYTHING.slice(0, 1), croatian] })
+    run.says(1, {
+      type: 'agent.status',
+      slots: 1,
+      models_free_bytes: null,
+      engines: [...EVERYTHING.slice(0, 1), croatian],
+    })
     expect(orders(run, 1)).toEqual([`selected:${jobId(2)}`])
   })
 
@@ -101,7 +108,7 @@ describe('a job on the list', () => {
       orders(run, 1)
       run.tell({ type: 'effect.answered', id: SELECTED[0] ?? '', answer })
       expect(run.records.read().filter(({ kind }) => kind === 'waiting' || kind === 'outbox')).toEqual([])
-      run.says(1, { type: 'agent.status', slots: 1, engines: aHello().engines })
+      run.says(1, { type: 'agent.status', slots: 1, models_free_bytes: null, engines: aHello().engines })
       expect(orders(run, 1)).toEqual([])
     }
   })

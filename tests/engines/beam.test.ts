@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { align } from '#engines/ctc/align.ts'
-import { BeamDecoder, type BeamOptions } from '#engines/ctc/beam.ts'
+import { BeamDecoder } from '#engines/ctc/beam.ts'
+import type { BeamOptions } from '#engines/ctc/beam-options.ts'
 import { greedyTokens, wordsOf } from '#engines/ctc/greedy.ts'
 import { logAdd, NOTHING } from '#engines/ctc/log-math.ts'
 import { LanguageModel } from '#engines/text/language-model.ts'

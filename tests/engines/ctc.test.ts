@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
+import { SampleReader } from '#engines/audio/sample-reader.ts'
 import ctc from '#engines/ctc/engine.ts'
 import { loadModel } from '#engines/ctc/model-folder.ts'
-import { SampleReader } from '#engines/ctc/sample-reader.ts'
 import { transcription } from '#engines/ctc/transcription.ts'
 import type { Word } from '#protocol/transcript.ts'
 import { runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
@@ -25,7 +25,7 @@ const bound = await load('beam', { 'lexicon.txt': LEXICON })
 let runs = 0
 function load(name: string, files: Readonly<Record<string, string>> = {}) {
   const path = writeToneModel(folder.join(name), files)
-  return loadModel({ runtimeModelId: name, folder: path, threads: 1 })
+  return loadModel({ runtimeModelId: name, folder: path, threads: 1, device: 'cpu' })
 }
 
 function transcribe(script: ToneScript, options: Parameters<typeof runTranscribe>[4] = {}, model = plain) {

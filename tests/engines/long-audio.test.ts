@@ -2,13 +2,13 @@ import { closeSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'no
 import { afterAll, describe, expect, it } from 'vitest'
 import ctc from '#engines/ctc/engine.ts'
 import { frameGrid, stretches, windowsOf } from '#engines/ctc/frames.ts'
-import { LiveText } from '#engines/ctc/live-text.ts'
 import { ModelConfig } from '#engines/ctc/model-config.ts'
 import { loadModel } from '#engines/ctc/model-folder.ts'
-import { Segmenter } from '#engines/ctc/segmenter.ts'
 import { UtteranceCutter } from '#engines/ctc/utterance.ts'
 import { Analysis } from '#engines/prepare/analysis.ts'
 import { MAX_AUDIO_SECONDS } from '#engines/prepare/manifest.ts'
+import { LiveText } from '#engines/text/live-text.ts'
+import { Segmenter } from '#engines/text/segmenter.ts'
 import { PARAMETERS, recordingContext } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { TONE_CONFIG, toneSpeech, writeToneModel } from '#tests/kit/tone-speech.ts'
@@ -36,6 +36,7 @@ describe('ten hours', () => {
       runtimeModelId: 'tones',
       folder: writeToneModel(folder.join('m')),
       threads: 1,
+      device: 'cpu',
     })
     const before = process.memoryUsage().rss
     const { context, reports } = recordingContext()

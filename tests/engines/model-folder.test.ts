@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadModel } from '#engines/ctc/model-folder.ts'
 import { ENGINES } from '#engines/list.ts'
+import { graphBuilder } from '#engines/onnx/graph-builder.ts'
+import { encodeModel } from '#engines/onnx/write-model.ts'
 import { taskErrorOf } from '#tests/kit/engine-runs.ts'
-import { onnxModel } from '#tests/kit/onnx-writer.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { TONE_CONFIG, writeToneModel } from '#tests/kit/tone-speech.ts'
 
@@ -17,7 +18,7 @@ function modelWith(files: Readonly<Record<string, string>>, without: string[] = 
   count += 1
   const path = writeToneModel(folder.join(`model-${count}`), files)
   for (const name of without) rmSync(`${path}/${name}`)
-  return loadModel({ runtimeModelId: 'tones', folder: path, threads: 1 })
+  return loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' })
 }
 
 function config(change: object): Readonly<Record<string, string>> {
@@ -68,18 +69,13 @@ describe('model folder', () => {
   it('[C11] weights that are no ONNX, or have another interface', async () => {
     count += 1
     const path = writeToneModel(folder.join(`model-${count}`))
-    const load = () => taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1 }))
+    const load = () =>
+      taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' }))
     writeFileSync(`${path}/model.onnx`, 'no model')
     expect((await load()).message).toMatch(/model\.onnx: cannot be opened/)
-    const value = (name: string) => ({ name, shape: ['n'] })
-    const nodes = [{ operator: 'Identity', inputs: ['x'], outputs: ['y'] }]
-    const other = onnxModel({
-      name: 'other',
-      inputs: [value('x')],
-      outputs: [value('y')],
-      weights: [],
-      nodes,
-    })
+    const graph = graphBuilder('other')
+    graph.output('y', graph.input('x', 'float32', ['n']), 'float32', ['n'])
+    const other = encodeModel(graph.model())
     writeFileSync(`${path}/model.onnx`, other)
     expect((await load()).message).toMatch(/expected the one input audio, it has x/)
   })
@@ -103,7 +99,7 @@ describe('engine list', () => {
       cwd: root,
       encoding: 'utf8',
     })
-    expect(JSON.parse(out)).toEqual({ ids: ['prepare', 'ctc'], native: [] })
+    expect(JSON.parse(out)).toEqual({ ids: ENGINES.map((engine) => engine.manifest.id), native: [] })
     for (const entry of ENGINES) expect((await entry.load()).manifest).toBe(entry.manifest)
   })
 
@@ -114,7 +110,7 @@ describe('engine list', () => {
     const program = `
       const { ENGINES } = await import('#engines/list.ts')
       const engine = await ENGINES.find((entry) => entry.manifest.id === 'ctc').load()
-      await engine.dispose(await engine.load({ runtimeModelId: 'tones', folder: process.argv[1], threads: 1 }))`
+      await engine.dispose(await engine.load({ runtimeModelId: 'tones', folder: process.argv[1], threads: 1, device: 'cpu' }))`
     const root = fileURLToPath(new URL('../../', import.meta.url))
     const env = { PATH: process.env.PATH, HOME: home }
     execFileSync(process.execPath, ['--input-type=module', '-e', program, path], { cwd: root, env })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readMono } from '#engines/audio/sample-format.ts'
+import { readChannels, readMono } from '#engines/audio/sample-format.ts'
 import { isWav, readWavHeader } from '#engines/audio/wav-header.ts'
 import { sine, type WavShape, wav } from '#tests/kit/wav-writer.ts'
 
@@ -59,6 +59,24 @@ describe('wav', () => {
       wav([Float32Array.of(Number.NaN, 0.5, Number.POSITIVE_INFINITY)], { tag: 3, bits: 32 }),
     )
     expect([...mono]).toEqual([0, 0.5, 0])
+  })
+
+  it.each<[string, WavShape]>([
+    ['8 bit', { bits: 8 }],
+    ['16 bit', {}],
+    ['24 bit', { bits: 24 }],
+    ['32 bit float', { tag: 3, bits: 32 }],
+  ])('[W2] each channel by itself is what a mono file of it gives: %s', async (_, shape) => {
+    const tones = [300, 400, 500].map((hertz) => sine(hertz, 0.05))
+    const file = wav(tones, shape)
+    const { dataStart, format } = await headerOf(file)
+    const channels = readChannels(file.subarray(dataStart), format, 3)
+    expect(channels).toEqual(await Promise.all(tones.map((tone) => monoOf(wav([tone], shape)))))
+  })
+
+  it('[W2] what is no number is silence in its channel alone', () => {
+    const bytes = new Uint8Array(Float32Array.of(Number.NaN, 0.5, 0.25, Number.NEGATIVE_INFINITY).buffer)
+    expect(readChannels(bytes, 'f32', 2)).toEqual([Float32Array.of(0, 0.25), Float32Array.of(0.5, 0)])
   })
 
   it('[W3] names codec, channels and rate', async () => {

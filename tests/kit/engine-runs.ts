@@ -1,6 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { CtcModel } from '#engines/ctc/model-folder.ts'
 import type { Engine, RunContext } from '#engines/engine.ts'
 import { EngineError } from '#engines/engine.ts'
 import { SAMPLE_RATE_HZ, SpeechRegion } from '#protocol/audio.ts'
@@ -23,6 +22,10 @@ export const PARAMETERS: TaskParameters = {
   file_name: null,
   language: null,
   granularity: 'word',
+  task: 'transcribe',
+  prompt: null,
+  vocabulary: [],
+  temperature: null,
   audio_seconds: null,
   channel: null,
   split_channels: false,
@@ -35,7 +38,10 @@ export function recordingContext(signal: AbortSignal = new AbortController().sig
   reports: Reported[]
 } {
   const reports: Reported[] = []
-  return { context: { signal, report: (progress, partial) => reports.push({ progress, partial }) }, reports }
+  return {
+    context: { signal, batchScale: 1, report: (progress, partial) => reports.push({ progress, partial }) },
+    reports,
+  }
 }
 
 export interface Prepared extends Run<PrepareSummary> {
@@ -76,13 +82,14 @@ export interface Transcribed extends Run<TranscribeSummary> {
 export interface TranscribeOptions {
   readonly regions?: readonly SpeechRegion[]
   readonly signal?: AbortSignal
+  readonly batchScale?: number
   readonly parameters?: globalThis.Partial<TaskParameters>
 }
 
 /** Transcribes samples of −1 to 1; without regions, all of them. */
-export async function runTranscribe(
-  engine: Engine<'transcribe', CtcModel>,
-  model: CtcModel,
+export async function runTranscribe<Model>(
+  engine: Engine<'transcribe', Model>,
+  model: Model,
   samples: Float32Array,
   outputFolder: string,
   options: TranscribeOptions = {},
@@ -104,7 +111,7 @@ export async function runTranscribe(
       parameters: { ...PARAMETERS, ...options.parameters },
     },
     model,
-    context,
+    { ...context, batchScale: options.batchScale ?? 1 },
   )
   const segments = jsonLines(join(outputFolder, 'transcript.jsonl')).map((line) => Segment.parse(line))
   return { summary, reports, segments }

@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { onnxModel } from './onnx-writer.ts'
+import { graphBuilder } from '#engines/onnx/graph-builder.ts'
+import { float32 } from '#engines/onnx/tensors.ts'
+import { encodeModel } from '#engines/onnx/write-model.ts'
 
 /**
  * A language of pure tones, and a CTC model with hand-made weights that transcribes it exactly: each character is a tone of
@@ -82,30 +84,19 @@ function makeToneModel(): Uint8Array {
   }
   const bias = new Float32Array(tones + 1)
   bias[0] = BLANK_LOGIT
-  return onnxModel({
-    name: 'tone-speech',
-    inputs: [{ name: 'audio', shape: ['batch', 'samples'] }],
-    outputs: [{ name: 'log_probs', shape: ['batch', 'frames', tones + 1] }],
-    weights: [
-      { name: 'axis', shape: [1], data: BigInt64Array.of(1n) },
-      { name: 'waves', shape: [2 * tones, 1, KERNEL], data: waves },
-      { name: 'mix', shape: [tones + 1, 2 * tones, 1], data: mix },
-      { name: 'bias', shape: [tones + 1], data: bias },
-    ],
-    nodes: [
-      { operator: 'Unsqueeze', inputs: ['audio', 'axis'], outputs: ['channel'] },
-      {
-        operator: 'Conv',
-        inputs: ['channel', 'waves'],
-        outputs: ['parts'],
-        integers: { strides: [FRAME_SAMPLES], pads: [FRAME_SAMPLES, FRAME_SAMPLES] },
-      },
-      { operator: 'Mul', inputs: ['parts', 'parts'], outputs: ['squares'] },
-      { operator: 'Conv', inputs: ['squares', 'mix', 'bias'], outputs: ['logits'] },
-      { operator: 'LogSoftmax', inputs: ['logits'], outputs: ['by_token'], integers: { axis: 1 } },
-      { operator: 'Transpose', inputs: ['by_token'], outputs: ['log_probs'], integers: { perm: [0, 2, 1] } },
-    ],
+  const graph = graphBuilder('tone-speech', { '': 16 })
+  const audio = graph.input('audio', 'float32', ['batch', 'samples'])
+  const channel = graph.node('Unsqueeze', [audio, graph.ints(1)])
+  const parts = graph.node('Conv', [channel, graph.weight(float32('waves', [2 * tones, 1, KERNEL], waves))], {
+    attributes: { strides: [FRAME_SAMPLES], pads: [FRAME_SAMPLES, FRAME_SAMPLES] },
   })
+  const energies = graph.node('Mul', [parts, parts])
+  const mixing = graph.weight(float32('mix', [tones + 1, 2 * tones, 1], mix))
+  const logits = graph.node('Conv', [energies, mixing, graph.weight(float32('bias', [tones + 1], bias))])
+  const byToken = graph.node('LogSoftmax', [logits], { attributes: { axis: 1 } })
+  const byFrame = graph.node('Transpose', [byToken], { attributes: { perm: [0, 2, 1] }, as: 'log_probs' })
+  graph.output('log_probs', byFrame, 'float32', ['batch', 'frames', tones + 1])
+  return encodeModel(graph.model())
 }
 
 function spoken(text: string): Float32Array {

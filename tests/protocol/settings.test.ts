@@ -8,7 +8,7 @@ function problemsOf(variables: Record<string, string>): readonly string[] {
 }
 
 test('[SET1] every setting has a default inside its range, a unit in its name, a range and a sentence', () => {
-  expect(SETTINGS).toHaveLength(21)
+  expect(SETTINGS).toHaveLength(24)
   expect(SETTINGS.map(({ name }) => name)).toEqual(Object.keys(DEFAULT_SETTINGS))
   expect(Settings.parse(DEFAULT_SETTINGS)).toEqual(DEFAULT_SETTINGS)
   for (const { name, range, sentence } of SETTINGS) {

@@ -66,9 +66,19 @@ export class AgentProcess {
     const { slots, memoryMib } = this.config
     this.#bootMs = this.#world.nowMs
     this.isHung = false
-    const identity = { version: '1', platform: 'sim', slots, memoryMib, drainLimitMs: DRAIN_LIMIT_MS }
+    const identity = {
+      version: '1',
+      platform: 'sim',
+      slots,
+      memoryMib,
+      labels: [],
+      drainLimitMs: DRAIN_LIMIT_MS,
+    }
     const engines = enginesOf(this.config, this.isModelLoaded)
-    this.session = newSession({ identity, engines, unanswered: [...this.files.values()] }, 0)
+    this.session = newSession(
+      { identity, engines, modelsFreeBytes: null, unanswered: [...this.files.values()] },
+      0,
+    )
     this.#world.count('agent starts')
   }
 
@@ -119,7 +129,7 @@ export class AgentProcess {
 
   changeModel(isLoaded: boolean): void {
     this.isModelLoaded = isLoaded
-    this.step({ type: 'engines.changed', engines: enginesOf(this.config, isLoaded) })
+    this.step({ type: 'engines.changed', engines: enginesOf(this.config, isLoaded), modelsFreeBytes: null })
   }
 
   say(message: AgentMessage): void {

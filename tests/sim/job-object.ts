@@ -5,7 +5,7 @@ import type { Step } from '#core/machine.ts'
 import { FIRST_RETRY_MS } from '#core/outbox.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import type { Answer } from '#objects/loop.ts'
-import type { JobId } from '#protocol/ids.ts'
+import { type JobId, OperationId } from '#protocol/ids.ts'
 import { completed, failed } from '../core/kit/builders.ts'
 import { JobWatch } from './job-watch.ts'
 import type { MergeEnd } from './mail.ts'
@@ -120,10 +120,12 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
         break
       }
       case 'registry.wait': {
-        const job = { jobId: effect.jobId, parameters: effect.parameters }
+        const { jobId, tenantId, parameters } = effect
+        const job = { jobId, tenantId, parameters }
+        const operationId = OperationId.parse(`op_${jobId.slice('job_'.length)}`)
         const { pongs } = this.world.registry
         const inputs = (): JobInput[] => [{ type: 'unselected', why: 'it waits' }, done]
-        this.#ask(`wait job${this.number}`, { type: 'wait', job, pongs }, inputs, answer)
+        this.#ask(`wait job${this.number}`, { type: 'wait', job, pongs, operationId }, inputs, answer)
         break
       }
       case 'registry.unwait': {

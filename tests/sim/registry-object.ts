@@ -166,7 +166,7 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
         break
       case 'tracked': {
         const { id, effect: told } = effect
-        const about = told.type === 'job.selected' ? '' : `.${stageOf(told.taskId)}#${told.fence}`
+        const about = 'taskId' in told ? `.${stageOf(told.taskId)}#${told.fence}` : ''
         const name = `${told.type.slice(4)} job${numberOf(told.jobId)}${about}`
         const answered = (reply: JobReply): RegistryInput[] => [
           { type: 'effect.answered', id, answer: reply },

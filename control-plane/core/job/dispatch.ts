@@ -1,7 +1,9 @@
 import type { TaskId } from '#protocol/ids.ts'
+import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, TaskParameters } from '#protocol/task.ts'
 import { type Dispatch, outputPrefix } from '../dispatch.ts'
 import { guessedSeconds } from '../eta.ts'
+import { PLAIN_SPEECH } from '../parameters.ts'
 import type { CoreSettings } from '../settings.ts'
 import { inputsOf } from './inputs.ts'
 import { mergeOrder } from './merge-order.ts'
@@ -66,7 +68,15 @@ function dispatchOf(
     workSeconds: parameters.audio_seconds ?? guessedSeconds(job),
     avoid,
     patienceMs: unavailable.behavior === 'wait' ? unavailable.waitMs : 0,
+    ...prefetchOf(job, plan.stage),
   }
+}
+
+/** The recording is being prepared: whoever does it may load the model that comes next. */
+function prefetchOf({ pipeline }: JobState, stage: Stage): Pick<Dispatch, 'prefetch'> {
+  const next = pipeline?.stages.find(({ requirements }) => requirements.stage === 'transcribe')
+  if (stage !== 'prepare' || next === undefined || next.modelId === null) return {}
+  return { prefetch: { engineId: next.engineId, modelId: next.modelId } }
 }
 
 function parametersOf(job: JobState, { plan }: TaskState): TaskParameters {
@@ -76,6 +86,7 @@ function parametersOf(job: JobState, { plan }: TaskState): TaskParameters {
     file_name: fileName,
     language: parameters.language,
     granularity: parameters.granularity,
+    ...(parameters.speech ?? PLAIN_SPEECH),
     audio_seconds: audioSeconds(job),
     channel: plan.channel,
     split_channels: plan.requirements.split_channels,

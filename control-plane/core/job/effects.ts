@@ -1,5 +1,5 @@
 import type { JobEvent } from '#protocol/events.ts'
-import type { JobId, TaskId } from '#protocol/ids.ts'
+import type { JobId, TaskId, TenantId } from '#protocol/ids.ts'
 import type { JobStatus, JobSummary } from '#protocol/job.ts'
 import type { MergeSummary, TranscribeSummary } from '#protocol/summary.ts'
 import type { TaskParameters } from '#protocol/task.ts'
@@ -19,6 +19,7 @@ export type TrackedEffect =
   /** Put the job on the registry's waiting list, or take it off. */
   | {
       readonly type: 'registry.wait'
+      readonly tenantId: TenantId
       readonly pool: string
       readonly jobId: JobId
       readonly parameters: JobParameters

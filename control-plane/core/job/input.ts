@@ -49,6 +49,7 @@ export type JobInput =
   /** The registry's answer to `wait`: engines for every stage, or why the job waits on. */
   | { readonly type: 'selected'; readonly pipeline: Pipeline }
   | { readonly type: 'unselected'; readonly why: string }
+  | { readonly type: 'unavailable'; readonly error: TaskError }
   /** The files of a rerun were copied, or one was not there. */
   | { readonly type: 'copied'; readonly missingKey: string | null }
   | { readonly type: 'effect.answered'; readonly id: string }

@@ -9,7 +9,7 @@ import { placed, progressed, started } from './reports.ts'
 import { lost, result } from './results.ts'
 import { isDispatched, type JobMachineState, type TaskState } from './state.ts'
 import { Turn } from './turn.ts'
-import { copied, create, expire, nextExpiryMs, selected, unselected } from './waiting.ts'
+import { copied, create, expire, nextExpiryMs, selected, unavailable, unselected } from './waiting.ts'
 
 type JobMachine = Machine<JobMachineState, JobInput, JobEffect, JobReply>
 
@@ -41,6 +41,8 @@ function decide(turn: Turn, input: JobInput): JobReply {
       return selected(turn, input)
     case 'unselected':
       return unselected(turn, input)
+    case 'unavailable':
+      return unavailable(turn, input)
     case 'copied':
       return copied(turn, input)
     case 'task.started':

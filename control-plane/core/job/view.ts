@@ -78,7 +78,8 @@ export function indexRow(job: JobState): IndexRow {
 export function warnings(job: JobState): JobView['pipeline_warnings'] {
   const prepared = prepareSummary(job)?.warnings ?? []
   const merged = mergeSummary(job)?.warnings ?? []
-  return [...prepared, ...channelWarnings(job), ...skippedWarnings(job), ...merged]
+  const unused = (job.pipeline?.unused ?? []).map((one) => ({ stage: 'transcribe', ...one }))
+  return [...prepared, ...channelWarnings(job), ...unused, ...skippedWarnings(job), ...merged]
 }
 
 /** How many files prepare wrote, where it was asked to split. */

@@ -6,6 +6,7 @@ import { end, enqueueReady, saveIndex, waitId } from './flow.ts'
 import type { JobInput, JobReply } from './input.ts'
 import type { JobMachineState, JobState } from './state.ts'
 import type { Turn } from './turn.ts'
+import { jobView } from './view.ts'
 
 /** How a job begins, waits for engines, and is given up: what holds for the job as a whole. */
 
@@ -63,6 +64,15 @@ export function unselected(turn: Turn, { why }: Extract<JobInput, { type: 'unsel
   if (job === null || !isWaiting(job)) return 'stale'
   turn.answered(waitId(job))
   turn.live = { ...turn.live, waiting: { why, askedAtMs: turn.nowMs } }
+  turn.publish({ type: 'snapshot', job: jobView(job, turn.live, turn.nowMs) })
+  return 'ok'
+}
+
+/** What it waits for will not come: the pull of its model failed. */
+export function unavailable(turn: Turn, { error }: Extract<JobInput, { type: 'unavailable' }>): JobReply {
+  const { job } = turn
+  if (job === null || !isWaiting(job)) return 'stale'
+  end(turn, { type: 'job_failed', error: { code: error.code, message: error.message, stage: null } })
   return 'ok'
 }
 
@@ -99,10 +109,10 @@ export function nextExpiryMs(state: JobMachineState, settings: CoreSettings): nu
 
 function askForEngines(turn: Turn): void {
   if (turn.job === null) return
-  const { pool, jobId, parameters } = turn.job.spec
+  const { pool, jobId, tenantId, parameters } = turn.job.spec
   const why = turn.live.waiting?.why ?? 'asks for engines'
   turn.live = { ...turn.live, waiting: { why, askedAtMs: turn.nowMs } }
-  turn.order(waitId(turn.job), { type: 'registry.wait', pool, jobId, parameters })
+  turn.order(waitId(turn.job), { type: 'registry.wait', pool, jobId, tenantId, parameters })
 }
 
 function isWaiting(job: JobState): boolean {

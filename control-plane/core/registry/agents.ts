@@ -3,6 +3,7 @@ import type { AgentId } from '#protocol/ids.ts'
 import type { RegistryInput } from './input.ts'
 import { FORGET_AGENT_MS, FORGET_EVERY_MS, HELLO_MS } from './intervals.ts'
 import { heard, lose, lost } from './leases.ts'
+import { abandon, sendOpen } from './operations.ts'
 import type { Pongs } from './presence.ts'
 import { type AgentRecord, heldBy } from './state.ts'
 import type { Turn } from './turn.ts'
@@ -71,6 +72,7 @@ export function hello(turn: Turn, from: FromAgent, message: Hello): void {
     result_ack_ms: turn.settings.resultAckMs,
     resume: resume(turn, from.agentId, message),
   })
+  sendOpen(turn, from.agentId)
 }
 
 /** What an agent announces anew: loaded models, slots. */
@@ -79,8 +81,9 @@ export function status(
   agent: AgentRecord,
   message: Extract<AgentMessage, { type: 'agent.status' }>,
 ): void {
-  const { slots, engines } = message
-  turn.saveAgent({ ...agent, quietUntilMs: 0, hello: { ...agent.hello, slots, engines } })
+  const { slots, engines, models_free_bytes } = message
+  const hello = { ...agent.hello, slots, engines, models_free_bytes }
+  turn.saveAgent({ ...agent, quietUntilMs: 0, hello })
 }
 
 export function draining(turn: Turn, agent: AgentRecord, reason: string): void {
@@ -126,7 +129,7 @@ export function revoke(turn: Turn, agentId: AgentId): void {
   for (const placement of heldBy(turn.state, agentId)) {
     if (placement.at === 'granted') lose(turn, placement, false, lost("the agent's credential was revoked"))
   }
-  turn.forgetAgent(agentId)
+  forget(turn, agentId)
 }
 
 /** The quiet of an agent ended: it is asked again, unless it is still silent. */
@@ -146,8 +149,13 @@ function forgetAway(turn: Turn): void {
   turn.state.forgotAtMs = turn.nowMs
   for (const agent of turn.state.agents.values()) {
     const isAway = agent.session === null && turn.nowMs - agent.lastSeenMs > FORGET_AGENT_MS
-    if (isAway && heldBy(turn.state, agent.id).length === 0) turn.forgetAgent(agent.id)
+    if (isAway && heldBy(turn.state, agent.id).length === 0) forget(turn, agent.id)
   }
+}
+
+function forget(turn: Turn, agentId: AgentId): void {
+  abandon(turn, agentId)
+  turn.forgetAgent(agentId)
 }
 
 /** An agent that let an offer pass is asked again once it was heard of since: a box asleep would delay every task. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { ServerMessage, TaskGranted } from '#protocol/agent-messages.ts'
-import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, JobId, OperationId, TaskId } from '#protocol/ids.ts'
 import type { Partial, Progress, TaskError, TaskOutcome } from '#protocol/task.ts'
 import type { Runner } from '../dispatch.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -22,6 +22,8 @@ export type TrackedEffect =
       readonly counted: boolean
       readonly error: TaskError
     }
+  /** What it waits for will not come. */
+  | { readonly type: 'job.unavailable'; readonly jobId: JobId; readonly error: TaskError }
   | { readonly type: 'job.selected'; readonly jobId: JobId; readonly pipeline: Pipeline }
 
 export type RegistryEffect =
@@ -39,6 +41,10 @@ export type RegistryEffect =
       readonly leases: readonly SignedLease[]
       readonly lost: readonly { readonly task_id: TaskId; readonly fence: number }[]
     }
+  /** How far is what a job waits for. */
+  | { readonly type: 'job.waits'; readonly jobId: JobId; readonly why: string }
+  /** Who looks at the operation is told. */
+  | { readonly type: 'operation.changed'; readonly operationId: OperationId }
   | { readonly type: 'close'; readonly sessionId: string; readonly code: number; readonly reason: string }
   | {
       readonly type: 'job.progress'

@@ -1,9 +1,10 @@
-import type { TaskId } from '#protocol/ids.ts'
+import type { AgentId, OperationId, TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import { earliest } from '../outbox.ts'
 import { expectation } from '../speed.ts'
 import { FairQueue } from './fair-queue.ts'
 import type { Waiting } from './lines.ts'
+import { isFinal, type Operation } from './operations.ts'
 import { type AgentRecord, classOf, heldOf, type Placement, type RegistryState } from './state.ts'
 
 /** Keeps queues, held, kinds and deadlines in step with where tasks are. Called by Turn and by a load, nobody else. */
@@ -87,4 +88,17 @@ function waitingOf({ taskId, share, priority, jobCreatedAtMs, workSeconds }: Dis
 function reindex(state: RegistryState, agentId: AgentRecord['id']): void {
   const agent = state.agents.get(agentId)
   if (agent !== undefined) placeAgent(state, agent)
+}
+
+/** Which orders of an operation are open still, by agent. */
+export function indexOrders(state: RegistryState, { id, orders }: Operation): void {
+  for (const [agent, progress] of Object.entries(orders)) {
+    // The keys of an operation's orders are the ids of its agents.
+    const agentId = agent as AgentId
+    const open = state.openOrders.get(agentId) ?? new Set<OperationId>()
+    if (isFinal(progress)) open.delete(id)
+    else open.add(id)
+    if (open.size === 0) state.openOrders.delete(agentId)
+    else state.openOrders.set(agentId, open)
+  }
 }

@@ -1,10 +1,11 @@
 import type { AgentMessage } from '#protocol/agent-messages.ts'
-import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, JobId, OperationId, TaskId } from '#protocol/ids.ts'
 import type { JobStatus } from '#protocol/job.ts'
 import type { TaskMetrics } from '#protocol/task.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { JobReply } from '../job/input.ts'
 import type { TaskEnd } from './metrics.ts'
+import type { NewOperation } from './operations.ts'
 import type { Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 
@@ -24,8 +25,13 @@ export type RegistryInput =
   | { readonly type: 'agent.disconnected'; readonly agentId: AgentId; readonly sessionId: string }
   | { readonly type: 'enqueue'; readonly dispatch: Dispatch }
   | { readonly type: 'cancel'; readonly taskId: TaskId; readonly fence: number; readonly reason: string }
-  /** A job without engines: it is told when they are there. */
-  | { readonly type: 'wait'; readonly job: WaitingJob; readonly pongs: Pongs }
+  /** A job without engines: it is told when they are there. `operationId` is for the pull that it may need. */
+  | {
+      readonly type: 'wait'
+      readonly job: WaitingJob
+      readonly pongs: Pongs
+      readonly operationId: OperationId
+    }
   | { readonly type: 'unwait'; readonly jobId: JobId }
   /** The operator takes an agent out of service (`reason`), or puts it back (null). */
   | { readonly type: 'cordon'; readonly agentId: AgentId; readonly reason: string | null }
@@ -33,6 +39,12 @@ export type RegistryInput =
   | { readonly type: 'dismiss'; readonly agentId: AgentId; readonly reason: string }
   /** Its credential is no longer valid. */
   | { readonly type: 'revoke'; readonly agentId: AgentId }
+  /** An operator asks something of models, on these agents. */
+  | {
+      readonly type: 'operation.begin'
+      readonly operation: NewOperation
+      readonly agentIds: readonly AgentId[]
+    }
   /** For the metrics: told once, and not again when it is lost. */
   | { readonly type: 'job.ended'; readonly status: JobStatus; readonly durationMs: number }
   | { readonly type: 'inquire'; readonly taskId: TaskId; readonly fence: number }

@@ -1,6 +1,7 @@
-import type { AgentMessage } from '#protocol/agent-messages.ts'
+import type { AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
 import type { AgentId, TaskId } from '#protocol/ids.ts'
 import type { TaskError } from '#protocol/task.ts'
+import type { Dispatch } from '../dispatch.ts'
 import type { SignedLease } from './effects.ts'
 import { QUIET_MS, RUN_GRACE_MS } from './intervals.ts'
 import { countTask } from './metrics.ts'
@@ -50,8 +51,13 @@ export function accept(turn: Turn, agentId: AgentId, grant: Grant): void {
       output_prefix: dispatch.outputPrefix,
       parameters: dispatch.parameters,
       run_limit_ms: dispatch.runLimitMs,
+      prefetch: prefetchOf(dispatch),
     },
   })
+}
+
+function prefetchOf({ prefetch }: Dispatch): Extract<ServerMessage, { type: 'task.granted' }>['prefetch'] {
+  return prefetch === undefined ? null : { engine_id: prefetch.engineId, model_id: prefetch.modelId }
 }
 
 /** The agent cannot take it now: it is asked again a little later. */

@@ -2,8 +2,9 @@ import type { Change } from '../machine.ts'
 import type { Outstanding } from '../outbox.ts'
 import type { Speed } from '../speed.ts'
 import type { TrackedEffect } from './effects.ts'
-import { enter, placeAgent } from './indexes.ts'
+import { enter, indexOrders, placeAgent } from './indexes.ts'
 import { HELLO_MS } from './intervals.ts'
+import type { Operation } from './operations.ts'
 import type { Pongs } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 import {
@@ -56,6 +57,10 @@ export function loadRegistry(
     state.counters.set(name, value)
   }
   for (const job of values<WaitingJob>('waiting')) state.waiting.set(job.jobId, job)
+  for (const operation of values<Operation>('operation')) {
+    state.operations.set(operation.id, operation)
+    indexOrders(state, operation)
+  }
   for (const { id, value } of records.filter(({ kind }) => kind === 'speed'))
     state.speeds.set(id, value as Speed)
   const greeted = new Set(agents.map(({ value }) => value.session?.id))

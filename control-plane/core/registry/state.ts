@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { AgentHello } from '#protocol/agent-messages.ts'
-import type { AgentId, EngineId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, EngineId, JobId, ModelId, OperationId, TaskId, TenantId } from '#protocol/ids.ts'
 import type { Requirements } from '#protocol/task.ts'
 import type { Dispatch, Runner } from '../dispatch.ts'
 import { Outgoing } from '../outgoing.ts'
@@ -12,6 +12,7 @@ import type { TrackedEffect } from './effects.ts'
 import type { FairQueue } from './fair-queue.ts'
 import { Kinds } from './kinds.ts'
 import type { Counters } from './metrics.ts'
+import type { Operation } from './operations.ts'
 import { Shares } from './shares.ts'
 
 /**
@@ -44,6 +45,9 @@ export interface RegistryState {
   reconsiderMs: number | null
   /** Jobs that wait for engines: until then they have no tasks. */
   readonly waiting: Map<JobId, WaitingJob>
+  /** What operators asked of models, and of each agent what is not done yet. */
+  readonly operations: Map<OperationId, Operation>
+  readonly openOrders: Map<AgentId, Set<OperationId>>
   readonly outbox: Outgoing<TrackedEffect>
   /** Which agent last completed a task of a job: it holds the artifacts. The newest jobs only. */
   readonly lastAgent: AgedMap<JobId, AgentId>
@@ -116,7 +120,10 @@ export interface Holder {
 
 export interface WaitingJob {
   readonly jobId: JobId
+  readonly tenantId: TenantId
   readonly parameters: JobParameters
+  /** The model that is being pulled for it. */
+  readonly pulls?: ModelId
 }
 
 export interface Grant {
@@ -140,6 +147,8 @@ export function emptyRegistry(): RegistryState {
     coverageCheckMs: null,
     reconsiderMs: null,
     waiting: new Map(),
+    operations: new Map(),
+    openOrders: new Map(),
     outbox: new Outgoing(),
     lastAgent: new AgedMap(),
     counters: new Map(),
@@ -154,7 +163,7 @@ export function emptyRegistry(): RegistryState {
 export function classOf(dispatch: Dispatch): string {
   const { requirements } = dispatch
   const { stage, engine_id, model_id, language, word_timestamps, diarization } = requirements
-  const { split_channels, streaming } = requirements
+  const { translation, split_channels, streaming } = requirements
   const parts = [
     stage,
     engine_id,
@@ -162,6 +171,7 @@ export function classOf(dispatch: Dispatch): string {
     language,
     word_timestamps,
     diarization,
+    translation,
     split_channels,
     streaming,
   ]

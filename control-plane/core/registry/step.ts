@@ -8,6 +8,7 @@ import type { RegistryInput, RegistryReply } from './input.ts'
 import { OVER_MS } from './intervals.ts'
 import * as leases from './leases.ts'
 import { countJob, saveCounters } from './metrics.ts'
+import * as operations from './operations.ts'
 import { offerWaiting } from './placement.ts'
 import type { Pongs } from './presence.ts'
 import type { RegistryState } from './state.ts'
@@ -17,6 +18,7 @@ import { reconsiderAll, reconsiderSoon, wait } from './waiting.ts'
 
 const OK: RegistryReply = { known: true, why: null, queueMs: 0 }
 
+type FromAgent = Extract<RegistryInput, { type: 'agent.message' }>
 type RegistryMachine = Machine<RegistryState, RegistryInput, RegistryEffect, RegistryReply>
 
 /** The registry machine: one pool's agents, queues and leases. Pure; the state is changed in place. */
@@ -54,14 +56,18 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
       agents.disconnected(turn, input)
       break
     case 'wait':
-      wait(turn, input.job, input.pongs)
+      wait(turn, input.job, input.pongs, input.operationId)
       return OK
     case 'job.ended':
       countJob(turn, input.status, input.durationMs)
       return OK
+    case 'operation.begin':
+      operations.begin(turn, input.operation, input.agentIds)
+      return OK
     case 'unwait':
       turn.unwait(input.jobId)
       turn.answered(`selected:${input.jobId}`)
+      turn.answered(`unavailable:${input.jobId}`)
       return OK
     case 'cordon':
       agents.cordon(turn, input.agentId, input.reason)
@@ -91,7 +97,7 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
 }
 
 /** Whether the message may change who gets what. */
-function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.message' }>): boolean {
+function fromAgent(turn: Turn, input: FromAgent): boolean {
   const { agentId, message } = input
   if (message.type === 'agent.hello') {
     agents.hello(turn, input, message)
@@ -128,6 +134,9 @@ function fromAgent(turn: Turn, input: Extract<RegistryInput, { type: 'agent.mess
       return false
     case 'task.result':
       tasks.forwardResult(turn, agentId, message)
+      return false
+    case 'model.progress':
+      operations.progressed(turn, agentId, message)
       return false
   }
 }

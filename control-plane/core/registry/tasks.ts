@@ -52,7 +52,7 @@ export function cancel(turn: Turn, { taskId, fence, reason }: TaskFence & { read
 export function effectAnswered(turn: Turn, { id, answer }: Input<'effect.answered'>): void {
   const effect = turn.state.outbox.get(id)?.effect
   turn.answered(id)
-  if (effect?.type === 'job.selected') turn.unwait(effect.jobId)
+  if (effect?.type === 'job.selected' || effect?.type === 'job.unavailable') turn.unwait(effect.jobId)
   if (effect?.type !== 'job.started' || answer === 'ok' || answer === 'duplicate') return
   cancel(turn, { taskId: effect.taskId, fence: effect.fence, reason: `the job says ${answer}` })
 }

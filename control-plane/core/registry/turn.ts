@@ -1,12 +1,13 @@
 import type { ServerMessage } from '#protocol/agent-messages.ts'
 import type { Catalog } from '#protocol/catalog.ts'
-import type { AgentId, JobId, TaskId } from '#protocol/ids.ts'
+import type { AgentId, JobId, OperationId, TaskId } from '#protocol/ids.ts'
 import type { Dispatch } from '../dispatch.ts'
 import type { Change } from '../machine.ts'
 import type { CoreSettings } from '../settings.ts'
 import type { Speed } from '../speed.ts'
 import type { RegistryEffect, TrackedEffect } from './effects.ts'
-import { dueMs, enter, leave, placeAgent, workOf } from './indexes.ts'
+import { dueMs, enter, indexOrders, leave, placeAgent, workOf } from './indexes.ts'
+import type { Operation } from './operations.ts'
 import type {
   AgentRecord,
   Granted,
@@ -131,6 +132,24 @@ export class Turn {
   unwait(jobId: JobId): void {
     if (!this.state.waiting.delete(jobId)) return
     this.changes.push({ kind: 'waiting', id: jobId, value: null })
+  }
+
+  /** Kept: an operation begins, or one of its agents is done. */
+  saveOperation(operation: Operation): void {
+    this.touchOperation(operation)
+    this.changes.push({ kind: 'operation', id: operation.id, value: operation })
+  }
+
+  /** How far it is lives in memory only. */
+  touchOperation(operation: Operation): void {
+    this.state.operations.set(operation.id, operation)
+    indexOrders(this.state, operation)
+    this.effects.push({ type: 'operation.changed', operationId: operation.id })
+  }
+
+  forgetOperation(id: OperationId): void {
+    this.state.operations.delete(id)
+    this.changes.push({ kind: 'operation', id, value: null })
   }
 
   order(id: string, effect: TrackedEffect): void {

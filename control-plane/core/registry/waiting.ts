@@ -1,6 +1,7 @@
-import type { JobId } from '#protocol/ids.ts'
+import type { JobId, OperationId } from '#protocol/ids.ts'
 import type { PipelineChoice } from '../pipeline.ts'
 import type { NoCapableEngine } from '../select.ts'
+import { pullFor } from './auto-pull.ts'
 import { type Pongs, selectFor } from './presence.ts'
 import type { WaitingJob } from './state.ts'
 import type { Turn } from './turn.ts'
@@ -8,9 +9,11 @@ import type { Turn } from './turn.ts'
 /** Jobs that no engine can serve yet: each is told its engines as soon as they are there. */
 
 /** Puts a job on the list, and answers at once when its engines are there already. */
-export function wait(turn: Turn, job: WaitingJob, pongs: Pongs): void {
+export function wait(turn: Turn, job: WaitingJob, pongs: Pongs, operationId: OperationId): void {
   if (!turn.state.waiting.has(job.jobId)) turn.wait(job)
-  tell(turn, job.jobId, selectFor(turn.state, job.parameters, pongs, turn.nowMs, turn.context))
+  const choice = selectFor(turn.state, job.parameters, pongs, turn.nowMs, turn.context)
+  tell(turn, job.jobId, choice)
+  if (!choice.ok) pullFor(turn, job, choice.error, operationId)
 }
 
 /** What came or changed may be what somebody waits for. At the next wake: it alone knows which silent agents are there. */

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { z } from 'zod'
-import { type RunningAgent, startAgent } from '#agent/agent.ts'
+import { startAgent } from '#agent/agent.ts'
 import { AgentConfig } from '#agent/config.ts'
 import { type EngineList, entriesOf } from '#agent/engine-list.ts'
+import type { RunningAgent } from '#agent/running-agent.ts'
 import type { Grant, ServerMessage } from '#protocol/agent-messages.ts'
 import { EngineId, JobId, ModelId, TaskId } from '#protocol/ids.ts'
 import type { Stage } from '#protocol/stage.ts'
@@ -116,6 +117,10 @@ export function aGranted(
       file_name: script.script ?? 'ok',
       language: null,
       granularity: 'word',
+      task: 'transcribe',
+      prompt: null,
+      vocabulary: [],
+      temperature: null,
       audio_seconds: null,
       channel: null,
       split_channels: false,
@@ -123,6 +128,7 @@ export function aGranted(
       redaction: null,
       ...script.parameters,
     },
+    prefetch: null,
     run_limit_ms: script.runLimitMs ?? 60_000,
   }
 }

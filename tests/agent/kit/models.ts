@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import type { z } from 'zod'
 import type { CatalogModel } from '#protocol/model.ts'
 
 /** A catalog entry with one file, of the scripted transcriber, under `rootFolder/models`. Returns the file's path. */
@@ -11,7 +12,7 @@ export async function aModel(rootFolder: string, content = 'weights'): Promise<s
   const path = join(folder, 'model.onnx')
   await writeFile(path, content)
   const sha256 = createHash('sha256').update(content).digest('hex')
-  const entry: Record<keyof CatalogModel, unknown> = {
+  const entry: z.input<typeof CatalogModel> = {
     id: 'tiny-en',
     name: 'Tiny',
     description: 'For tests.',

@@ -27,8 +27,15 @@ export class Walk {
   effects: readonly Effect[] = []
 
   constructor(slots = 1) {
-    const identity = { version: '1', platform: 'test', slots, memoryMib: 4096, drainLimitMs: 300_000 }
-    this.state = newSession({ identity, engines, unanswered: [] }, this.nowMs)
+    const identity = {
+      version: '1',
+      platform: 'test',
+      slots,
+      memoryMib: 4096,
+      labels: [],
+      drainLimitMs: 300_000,
+    }
+    this.state = newSession({ identity, engines, modelsFreeBytes: null, unanswered: [] }, this.nowMs)
   }
 
   do(event: SessionEvent): this {

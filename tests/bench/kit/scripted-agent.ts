@@ -53,6 +53,8 @@ export class ScriptedAgent {
       platform: 'bench',
       slots,
       memory_mib: null,
+      models_free_bytes: null,
+      labels: [],
       engines: announced(slots),
       running: [],
     })
@@ -126,8 +128,12 @@ function model(engineId: string) {
     languages: null,
     word_timestamps: true,
     diarization: false,
+    translation: false,
     memory_mib: null,
+    size_bytes: null,
     embedded: false,
+    preferred: false,
+    pinned: false,
     loaded: true,
   }
 }

@@ -4,6 +4,7 @@ import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { loadRegistry } from '#core/registry/load.ts'
 import { emptyRegistry, type RegistryState } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
+import type { RegistryContext } from '#core/registry/turn.ts'
 import type { Looking } from '#core/registry/views.ts'
 import { DEFAULTS } from '#core/settings.ts'
 import type { AgentMessage, ServerMessage } from '#protocol/agent-messages.ts'
@@ -11,7 +12,7 @@ import type { AgentId, TaskId } from '#protocol/ids.ts'
 import { aDispatch, agentId, aHello, T0 } from './builders.ts'
 import { SavedRecords } from './records.ts'
 
-const machine = registryMachine({ settings: DEFAULTS, catalog: { engines: [], models: [] } })
+const CONTEXT: RegistryContext = { settings: DEFAULTS, catalog: { engines: [], models: [] } }
 
 /** One registry machine with its clock and its disk. Sessions are `s1`, `s2` … of agents 1, 2 …, unless named. */
 export class RegistryRun {
@@ -22,9 +23,14 @@ export class RegistryRun {
   readonly pongs = new Map<AgentId, number>()
   /** Of the last step. */
   effects: readonly RegistryEffect[] = []
+  readonly #machine: ReturnType<typeof registryMachine>
+
+  constructor(context: Partial<RegistryContext> = {}) {
+    this.#machine = registryMachine({ ...CONTEXT, ...context })
+  }
 
   tell(input: RegistryInput): RegistryReply {
-    const step = machine.step(this.state, input, this.nowMs)
+    const step = this.#machine.step(this.state, input, this.nowMs)
     this.state = step.state
     this.records.write(step.changes)
     this.effects = step.effects
@@ -111,6 +117,6 @@ export class RegistryRun {
   }
 
   get nextWakeMs(): number | null {
-    return machine.nextWakeMs(this.state)
+    return this.#machine.nextWakeMs(this.state)
   }
 }

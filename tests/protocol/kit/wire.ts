@@ -4,6 +4,7 @@ import { AgentMessage, PROTOCOL_VERSION, ServerMessage } from '#protocol/agent-m
 import * as api from '#protocol/api.ts'
 import { EmotionSpan, PiiEntity, SpeakerTurn, TopicSpan } from '#protocol/documents.ts'
 import { JobEvent } from '#protocol/events.ts'
+import { CreateModelOperation, ModelOperationView } from '#protocol/model-order.ts'
 import { Problem } from '#protocol/problem.ts'
 import { CreateJobFields } from '#protocol/submit.ts'
 import { TaskOutcome } from '#protocol/task.ts'
@@ -36,6 +37,8 @@ const PUBLIC_WIRE = {
   UploadView: api.UploadView,
   EngineList: api.EngineList,
   ModelList: api.ModelList,
+  CreateModelOperation,
+  ModelOperationView,
   AgentList: api.AgentList,
   DrainAgent: api.DrainAgent,
   JoinTokenList: api.JoinTokenList,

@@ -4,6 +4,7 @@ import { AgentMessage, CLOSE_CODES, PROTOCOL_VERSION, ServerMessage } from '#pro
 import { CreatedJoinToken, Joined } from '#protocol/api.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
 import type { JobId } from '#protocol/ids.ts'
+import { AgentLabel } from '#protocol/model-order.ts'
 import type { Stage } from '#protocol/stage.ts'
 import type { Artifact, TaskOutcome } from '#protocol/task.ts'
 import { Inbox } from '#tests/agent/kit/inbox.ts'
@@ -22,6 +23,7 @@ export interface AgentOptions {
   readonly engines?: readonly AnnouncedEngine[]
   readonly slots?: number
   readonly memoryMib?: number
+  readonly labels?: readonly string[]
   readonly joined?: Joined
   readonly running?: readonly Grant[]
   /** False: the test says hello itself. */
@@ -80,6 +82,8 @@ export class ScriptedAgent {
       platform: 'linux-x64',
       slots,
       memory_mib: options.memoryMib ?? null,
+      models_free_bytes: null,
+      labels: (options.labels ?? []).map((label) => AgentLabel.parse(label)),
       engines: [...engines],
       running: [...running],
     }

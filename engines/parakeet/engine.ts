@@ -1,0 +1,119 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SpeechRegion } from '#protocol/audio.ts'
+import { speaks } from '#protocol/language.ts'
+import type { TranscribeSummary } from '#protocol/summary.ts'
+import type { Partial } from '#protocol/task.ts'
+import type { Segment } from '#protocol/transcript.ts'
+import { type Device, defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
+import { manifest } from './manifest.ts'
+import { loadModel, type ParakeetModel } from './model-folder.ts'
+import { transcription } from './transcription.ts'
+
+/**
+ * The longest stretch that the encoder sees at once. Attention takes memory by its square: 30 s (375 frames) take a few MB
+ * in each layer. On a GPU two minutes of one recording go through at once.
+ */
+const WINDOW_SECONDS: Readonly<Record<Device, number>> = { cpu: 30, cuda: 120, webgpu: 30 }
+/** 16 windows of 30 s: beyond that a batch gains little more on a CPU. */
+const BATCH_SECONDS: Readonly<Record<Device, number>> = { cpu: 480, cuda: 960, webgpu: 480 }
+
+/** Where memory is short windows shrink as well, but not below what a sentence takes. */
+const LEAST_WINDOW_SECONDS = 8
+
+/** Speech to words with a FastConformer model. See README.md for what a model folder holds. */
+export default defineEngine<'transcribe', LoadedModel>({
+  manifest,
+  async load(files) {
+    if (files === null) throw new Error('parakeet needs a model folder, none was given')
+    return { ...(await loadModel(files)), device: files.device }
+  },
+  run: transcribe,
+  dispose: (model) => model.recognizer.release(),
+})
+
+export interface LoadedModel extends ParakeetModel {
+  readonly device: Device
+}
+
+async function transcribe(
+  task: EngineTask<'transcribe'>,
+  model: LoadedModel,
+  context: RunContext,
+): Promise<TranscribeSummary> {
+  const { language, granularity } = task.parameters
+  checkRequest(task, model)
+  const { audio, speechRegions } = task.inputs
+  context.report({ percent: 0, message: null })
+  await using output = await open(join(task.outputFolder, 'transcript.jsonl'), 'w')
+  const counts = { segments: 0, words: 0, characters: 0 }
+  // Windows share sound: a new one begins before the end of the last, and progress never falls.
+  let furthest = 0
+  const report = (seconds: number, partial?: Partial) => {
+    furthest = Math.max(furthest, percentOf(seconds, audio))
+    context.report({ percent: furthest, message: null }, partial)
+  }
+  const windowSeconds = model.config.window_seconds ?? WINDOW_SECONDS[model.device]
+  const advances = transcription(model, audio, readRegions(speechRegions), {
+    windowSeconds: Math.max(LEAST_WINDOW_SECONDS, windowSeconds * context.batchScale),
+    batchSeconds: BATCH_SECONDS[model.device] * context.batchScale,
+    signal: context.signal,
+    progress: report,
+  })
+  for await (const { segments, seconds, partial } of advances) {
+    for (const segment of segments) {
+      counts.segments += 1
+      counts.words += segment.words.length
+      counts.characters += segment.text.length
+      await writeSegment(output, granularity === 'word' ? segment : { ...segment, words: [] })
+    }
+    report(seconds, partial)
+  }
+  const spoken = model.config.languages?.length === 1 ? (model.config.languages[0] ?? null) : null
+  return {
+    stage: 'transcribe',
+    language: language ?? spoken,
+    language_source: language !== null ? 'requested' : spoken !== null ? 'model' : null,
+    granularity_requested: granularity,
+    granularity_achieved: granularity,
+    no_speech: counts.words === 0,
+    segment_count: counts.segments,
+    word_count: counts.words,
+    character_count: counts.characters,
+    speaker_count: null,
+    warnings: [],
+  }
+}
+
+function checkRequest({ parameters }: EngineTask<'transcribe'>, model: LoadedModel): void {
+  const { language } = parameters
+  if (parameters.task === 'translate')
+    throw new EngineError({
+      code: 'unsupported_task',
+      message: 'This engine writes what is spoken and does not translate. Choose a model that translates.',
+      retryable: false,
+    })
+  if (language !== null && !speaks(model.config.languages, language))
+    throw new EngineError({
+      code: 'unsupported_language',
+      message: `This model speaks ${model.config.languages?.join(', ')}, asked was ${language}. Choose another model or leave the language out.`,
+      retryable: false,
+    })
+}
+
+async function writeSegment(output: FileHandle, segment: Segment): Promise<void> {
+  await output.writeFile(`${JSON.stringify(segment)}\n`)
+}
+
+function percentOf(seconds: number, audio: { start: number; end: number }): number {
+  if (audio.end <= audio.start) return 100
+  const part = (seconds - audio.start) / (audio.end - audio.start)
+  return Math.round(Math.min(1, Math.max(0, part)) * 1000) / 10
+}
+
+/** The lines of `speech.jsonl`, one at a time. */
+async function* readRegions(path: string): AsyncGenerator<SpeechRegion> {
+  await using file = await open(path)
+  for await (const line of file.readLines({ autoClose: false }))
+    if (line !== '') yield SpeechRegion.parse(JSON.parse(line))
+}

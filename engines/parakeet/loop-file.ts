@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { OnnxModel, OnnxTensor } from '../onnx/graph.ts'
+import { decodeModel } from '../onnx/read-model.ts'
+import { writeModelFile } from '../onnx/write-model.ts'
+import { LOOP_VERSION, loopGraph } from './loop-graph.ts'
+import type { SearchOptions } from './step-model.ts'
+
+/** The loop's file beside the model's is called so, with a digest of what it was made from. */
+const PREFIX = '.loop-'
+/** It has this ending until it was held against the step loop; two processes may load one model. */
+const UNPROVEN = `.unproven-${process.pid}`
+/** Weights below this are copied: a reference would take as much. */
+const REFERENCE_FROM_BYTES = 1024
+
+/** A `decoder_joint` model and the file it was read from, whose bytes the weights are views of. */
+export interface ReadModel {
+  readonly path: string
+  readonly bytes: Uint8Array
+  readonly model: OnnxModel
+}
+
+export async function readStepModel(path: string): Promise<ReadModel> {
+  const bytes = await readFile(path)
+  return { path, bytes, model: decodeModel(bytes) }
+}
+
+/** Where the loop of a model lies. The name changes with the model's file, the options and the way the graph is built. */
+export async function loopPath(path: string, options: SearchOptions): Promise<string> {
+  const { size, mtimeMs } = await stat(path)
+  const key = JSON.stringify([LOOP_VERSION, basename(path), size, mtimeMs, options])
+  const digest = createHash('sha256').update(key).digest('hex').slice(0, 16)
+  return join(dirname(path), `${PREFIX}${basename(path, '.onnx')}-${digest}.onnx`)
+}
+
+/**
+ * Writes the loop's graph beside the model, without weights: it points to where they lie in the model's own files, so a
+ * model is on disk once. The file is not yet at its place: `keepLoop` puts it there.
+ */
+export async function writeLoop(made: ReadModel, place: string, options: SearchOptions): Promise<string> {
+  const path = `${place}${UNPROVEN}`
+  await writeModelFile(path, pointing(loopGraph(made.model, options), made))
+  return path
+}
+
+/** A loop with all weights in it, in a folder that need not be the model's. */
+export async function writeLoopCopy(
+  made: ReadModel,
+  folder: string,
+  options: SearchOptions,
+): Promise<string> {
+  const path = join(folder, 'loop.onnx')
+  await writeModelFile(path, loopGraph(made.model, options))
+  return path
+}
+
+/** Puts a written loop at its place; those of other options or an older model go. */
+export async function keepLoop(made: ReadModel, place: string): Promise<void> {
+  await rename(`${place}${UNPROVEN}`, place)
+  const ours = `${PREFIX}${basename(made.path, '.onnx')}-`
+  const others = (name: string) => name.startsWith(ours) && name.endsWith('.onnx') && name !== basename(place)
+  for (const name of (await readdir(dirname(place))).filter(others))
+    await rm(join(dirname(place), name), { force: true })
+}
+
+/** ONNX lets weights lie anywhere in a file: here they are a part of another model's. */
+function pointing(loop: OnnxModel, made: ReadModel): OnnxModel {
+  const at = (tensor: OnnxTensor): OnnxTensor => {
+    const { data } = tensor
+    if (!(data instanceof Uint8Array) || data.byteLength < REFERENCE_FROM_BYTES) return tensor
+    if (data.buffer !== made.bytes.buffer) return tensor
+    const offset = data.byteOffset - made.bytes.byteOffset
+    return { ...tensor, data: { location: basename(made.path), offset, length: data.byteLength } }
+  }
+  return { ...loop, graph: { ...loop.graph, initializers: loop.graph.initializers.map(at) } }
+}

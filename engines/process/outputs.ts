@@ -1,0 +1,109 @@
+import { open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { Language } from '#protocol/language.ts'
+import { StageSummary, type TranscribeSummary } from '#protocol/summary.ts'
+import { LanguageSource, type PipelineWarning, Segment } from '#protocol/transcript.ts'
+import { type EngineStage, type EngineTask, STAGE_ARTIFACTS, type StageOutputs } from '../engine.ts'
+import { badOutput, firstIssue } from './faults.ts'
+
+type Said = Readonly<Record<string, unknown>>
+
+/**
+ * The summary of a task from what its program said and wrote. Every file of the stage has to be there. A transcript is read
+ * through, a line at a time: its counts are ours, so a program only says what it alone knows. Throws `engine_bad_output`.
+ */
+export async function outputsOf(
+  task: EngineTask<EngineStage>,
+  said: Said,
+  warnings: PipelineWarning[],
+): Promise<StageOutputs[EngineStage]> {
+  for (const name of STAGE_ARTIFACTS[task.stage].writes) {
+    const found = await stat(join(task.outputFolder, name)).catch(() => null)
+    if (found === null || !found.isFile())
+      throw badOutput(`result of ${task.stage}: expected a file ${name} in the output folder, there is none.`)
+  }
+  if (task.stage === 'transcribe') return transcribed(task, said, warnings)
+  const summary = StageSummary.safeParse({ ...said, stage: task.stage, warnings })
+  if (!summary.success) throw badOutput(`result of ${task.stage}: summary.${firstIssue(summary.error)}.`)
+  // Its stage is the task's, which is no merge.
+  return summary.data as StageOutputs[EngineStage]
+}
+
+/** What only a transcriber knows. */
+const Transcribed = z.strictObject({
+  language: Language.nullable().optional(),
+  language_source: LanguageSource.nullable().optional(),
+  speaker_count: z.int().min(0).nullable().default(null),
+})
+
+async function transcribed(
+  task: EngineTask<'transcribe'>,
+  said: Said,
+  warnings: PipelineWarning[],
+): Promise<TranscribeSummary> {
+  const parsed = Transcribed.safeParse(said)
+  if (!parsed.success) throw badOutput(`result of transcribe: summary.${firstIssue(parsed.error)}.`)
+  const asked = task.parameters.language
+  const { language = asked, speaker_count } = parsed.data
+  const source = asked === null ? 'detected' : 'requested'
+  const counts = await count(join(task.outputFolder, 'transcript.jsonl'))
+  const { granularity } = task.parameters
+  const hasWords = counts.timedWords > 0 || counts.segments === 0
+  return {
+    stage: 'transcribe',
+    language,
+    language_source: parsed.data.language_source ?? (language === null ? null : source),
+    granularity_requested: granularity,
+    granularity_achieved: granularity === 'word' && !hasWords ? 'segment' : granularity,
+    no_speech: counts.words === 0,
+    segment_count: counts.segments,
+    word_count: counts.words,
+    character_count: counts.characters,
+    speaker_count,
+    warnings,
+  }
+}
+
+/** Reads a transcript through. */
+async function count(
+  path: string,
+): Promise<{ segments: number; words: number; timedWords: number; characters: number }> {
+  const counts = { segments: 0, words: 0, timedWords: 0, characters: 0 }
+  await using file = await open(path)
+  let line = 0
+  let start = 0
+  for await (const text of file.readLines({ autoClose: false })) {
+    line += 1
+    if (text === '') continue
+    const segment = segmentOf(text, line)
+    if (segment.start < start)
+      throw badOutput(
+        `transcript.jsonl, line ${line}: expected segments in time order, ${segment.start} comes after ${start}.`,
+      )
+    start = segment.start
+    counts.segments += 1
+    counts.timedWords += segment.words.length
+    counts.words += segment.words.length > 0 ? segment.words.length : wordsIn(segment.text)
+    counts.characters += segment.text.length
+  }
+  return counts
+}
+
+function segmentOf(text: string, line: number): Segment {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw badOutput(`transcript.jsonl, line ${line}: expected a JSON object.`)
+  }
+  const segment = Segment.safeParse(value)
+  if (!segment.success) throw badOutput(`transcript.jsonl, line ${line}: ${firstIssue(segment.error)}.`)
+  if (segment.data.end < segment.data.start)
+    throw badOutput(`transcript.jsonl, line ${line}: expected an end behind its start.`)
+  return segment.data
+}
+
+function wordsIn(text: string): number {
+  return text.split(/\s+/).filter((word) => word !== '').length
+}

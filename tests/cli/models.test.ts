@@ -1,0 +1,371 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { operationLines } from '#cli/operation-view.ts'
+import { AgentId, ModelId, OperationId } from '#protocol/ids.ts'
+import { CatalogModel } from '#protocol/model.ts'
+import type { ModelOperationView } from '#protocol/model-order.ts'
+import {
+  json,
+  problem,
+  type ScriptedServer,
+  scriptedServer,
+  stream,
+  text,
+} from '#tests/client/kit/scripted-server.ts'
+import { AGENT_ID, aModel, anAgent, anEngine } from '#tests/site/kit/builders.ts'
+import { Terminal } from './kit/terminal.ts'
+
+let server: ScriptedServer
+let terminal: Terminal
+beforeEach(async () => {
+  server = await scriptedServer()
+  terminal = new Terminal({
+    DALSTON_SERVER: server.address,
+    DALSTON_API_KEY: 'dk_test',
+    HF_ENDPOINT: server.address,
+  })
+})
+afterEach(async () => {
+  terminal.close()
+  await server[Symbol.asyncDispose]()
+})
+
+const OPERATION = OperationId.parse(`op_${'0'.repeat(26)}`)
+const OPERATIONS = '/v1/models/operations'
+
+type Part = Partial<ModelOperationView['agents'][number]>
+
+function anOperation(state: ModelOperationView['state'], ...agents: Part[]): ModelOperationView {
+  const all = agents.map((part, index) => ({
+    agent_id: AgentId.parse(`agent_${String(index).padStart(26, '0')}`),
+    name: `box-${index + 1}`,
+    connected: true,
+    state: 'pulling' as const,
+    bytes_done: 0,
+    bytes_total: 1_000_000_000,
+    error: null,
+    ...part,
+  }))
+  const sum = (of: (agent: (typeof all)[number]) => number | null) =>
+    all.reduce((total, agent) => total + (of(agent) ?? 0), 0)
+  return {
+    id: OPERATION,
+    action: 'pull',
+    model_id: ModelId.parse('whisper-base'),
+    state,
+    created_at: '2026-01-01T00:00:00.000Z',
+    bytes_done: sum(({ bytes_done }) => bytes_done),
+    bytes_total: sum(({ bytes_total }) => bytes_total),
+    agents: all,
+  }
+}
+
+const event = (view: ModelOperationView) => `event: operation\ndata: ${JSON.stringify(view)}\n\n`
+
+/** The server takes the order and shows these views; the first stream breaks where there are several. */
+function pulls(...streams: ModelOperationView[][]): void {
+  const [first = anOperation('running', {})] = streams[0] ?? []
+  server.on(`POST ${OPERATIONS}`, json(first, 202))
+  const answers = streams.map((views, index) =>
+    stream(views.map(event), index + 1 < streams.length ? 'cut' : 'end'),
+  )
+  const [head, ...rest] = answers
+  if (head !== undefined) server.on(`GET ${OPERATIONS}/${OPERATION}/events`, head, ...rest)
+}
+
+const ordered = () => {
+  const request = server.requests.find(({ method, path }) => method === 'POST' && path === OPERATIONS)
+  return request === undefined ? null : JSON.parse(request.body.toString())
+}
+
+describe('pull, rm, pin, unpin, prefetch', () => {
+  test('[CLI33] pull orders every agent, shows how far all are, and ends with them', async () => {
+    pulls([
+      anOperation('running', {}, {}),
+      anOperation('running', { bytes_done: 500_000_000 }, { state: 'completed', bytes_done: 1_000_000_000 }),
+      anOperation(
+        'completed',
+        { state: 'completed', bytes_done: 1e9 },
+        { state: 'completed', bytes_done: 1e9 },
+      ),
+    ])
+    expect(await terminal.dalston('models', 'pull', 'whisper-base')).toBe(0)
+    expect(ordered()).toEqual({ action: 'pull', model: 'whisper-base', target: { kind: 'fleet' } })
+    expect(terminal.err).toBe(
+      [
+        'box-1  pulling  0 B of 1.0 GB',
+        'box-2  pulling  0 B of 1.0 GB',
+        'box-2  completed',
+        'whisper-base  70 %  1.5 GB of 2.0 GB',
+        'box-1  completed',
+        'whisper-base  100 %  2.0 GB of 2.0 GB',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('[CLI33] a stream that breaks is opened again', async () => {
+    pulls([anOperation('running', {})], [anOperation('completed', { state: 'completed' })])
+    expect(await terminal.dalston('models', 'pull', 'whisper-base', '--json')).toBe(0)
+    expect(JSON.parse(terminal.out)).toMatchObject({ id: OPERATION, state: 'completed' })
+  })
+
+  test('[CLI33] one that failed says where and why, and the shell learns', async () => {
+    const error = { code: 'disk_full', message: 'There is no room: 3 GB are needed.', retryable: false }
+    pulls([anOperation('failed', { state: 'failed', error })])
+    expect(await terminal.dalston('models', 'pull', 'whisper-base')).toBe(1)
+    expect(terminal.err).toBe('box-1  failed: There is no room: 3 GB are needed.\n')
+  })
+
+  const targets: [string[], object][] = [
+    [['--label', 'gpu'], { kind: 'label', label: 'gpu' }],
+    [['--agent', AGENT_ID], { kind: 'agent', agent_id: AGENT_ID }],
+    [['--agent', 'laptop'], { kind: 'agent', agent_id: AGENT_ID }],
+  ]
+  test.each(targets)('[CLI34] %j is %j', async (flags, target) => {
+    server.on('GET /v1/agents', json({ agents: [anAgent()] }))
+    server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
+    expect(await terminal.dalston('models', 'rm', 'whisper-base', '--no-wait', ...flags)).toBe(0)
+    expect(ordered()).toEqual({ action: 'remove', model: 'whisper-base', target })
+    expect(terminal.out).toBe(`${OPERATION}\n`)
+  })
+
+  test('[CLI34] a name that nobody or more than one has is refused before anything is asked', async () => {
+    server.on('GET /v1/agents', json({ agents: [] }), json({ agents: [anAgent(), anAgent()] }))
+    expect(await terminal.dalston('models', 'pin', 'x', '--agent', 'laptop')).toBe(1)
+    expect(terminal.err).toContain('no agent has that name')
+    expect(await terminal.dalston('models', 'pin', 'x', '--agent', 'laptop')).toBe(1)
+    expect(terminal.err).toContain('2 agents have that name, use an id')
+    expect(ordered()).toBeNull()
+  })
+
+  test('[CLI33] prefetch says how long', async () => {
+    server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
+    await terminal.dalston('models', 'prefetch', 'x', '--keep-alive', '60', '--no-wait')
+    expect(ordered()).toMatchObject({ action: 'prefetch', keep_alive_seconds: 60 })
+  })
+
+  test('[CLI33] a full queue is “try later”', async () => {
+    server.on(
+      `POST ${OPERATIONS}`,
+      problem('model_queue_full', 503, 'box-1: as many orders wait there as may.'),
+    )
+    expect(await terminal.dalston('models', 'pull', 'x')).toBe(6)
+  })
+
+  test('[CLI35] an entry of one’s own goes along with the order; a broken one names file and field', async () => {
+    const folder = join(terminal.file('data'), 'agent', 'models', 'catalog')
+    mkdirSync(folder, { recursive: true })
+    const { available_on: _a, loaded_on: _l, pinned_on: _p, ...entry } = aModel({ id: ModelId.parse('own') })
+    writeFileSync(join(folder, 'own.yaml'), JSON.stringify(entry))
+    server.on(`POST ${OPERATIONS}`, json(anOperation('running', {}), 202))
+    expect(await terminal.dalston('models', 'pull', 'own', '--no-wait')).toBe(0)
+    expect(ordered()).toMatchObject({ model: 'own', entry: { id: 'own', engine: 'ctc' } })
+    writeFileSync(join(folder, 'own.yaml'), JSON.stringify({ ...entry, licence: 'MIT' }))
+    expect(await terminal.dalston('models', 'pull', 'own')).toBe(1)
+    expect(terminal.err).toMatch(/own\.yaml: .*licence/)
+  })
+})
+
+describe('ls, show, ps', () => {
+  test('[CLI36] ls tells state, size and what is the default; show everything; ps what lies in memory', async () => {
+    const turbo = aModel({
+      id: ModelId.parse('turbo'),
+      languages: null,
+      available_on: [],
+      loaded_on: [],
+      embedded: false,
+      preferred: true,
+      verified: false,
+      files: [{ path: 'a.onnx', sha256: null, size_bytes: null }],
+    })
+    server.on('GET /v1/models', json({ models: [aModel(), turbo] }))
+    expect(await terminal.dalston('models', 'ls', '--engine', 'ctc')).toBe(0)
+    expect(server.requests[0]?.path).toBe('/v1/models?engine_id=ctc')
+    expect(terminal.out).toMatch(
+      /embedded-en +ctc +en +loaded on 1 agent +1 B +Apache-2.0 +for trying the system/,
+    )
+    expect(terminal.out).toMatch(
+      /turbo +ctc +any +not pulled +unknown +\S+ +the default once pulled, not verified/,
+    )
+    server.on('GET /v1/models/embedded-en', json(aModel()))
+    server.on('GET /v1/agents', json({ agents: [anAgent()] }))
+    terminal.out = ''
+    expect(await terminal.dalston('models', 'show', 'embedded-en')).toBe(0)
+    expect(terminal.out).toMatch(/in memory +laptop/)
+    expect(terminal.out).toMatch(/model.onnx +1 B +a{64}/)
+    server.on('GET /v1/engines', json({ engines: [anEngine()] }))
+    terminal.out = ''
+    expect(await terminal.dalston('models', 'ps')).toBe(0)
+    expect(terminal.out).toMatch(/embedded-en +laptop +ctc +cpu +268 MB/)
+  })
+})
+
+test('[CLI33] on a terminal: one bar for all, a line for each agent', () => {
+  const view = anOperation(
+    'running',
+    { bytes_done: 500_000_000 },
+    { connected: false, state: 'queued', bytes_total: 1_000_000_000 },
+  )
+  expect(operationLines(view)).toEqual([
+    `${'█'.repeat(6)}${'░'.repeat(18)}  25 %  whisper-base  500 MB of 2.0 GB`,
+    '  box-1  pulling  500 MB of 1.0 GB',
+    '  box-2  queued, it is not connected: it goes on when it is back',
+  ])
+})
+
+const SHA = 'c'.repeat(40)
+const NAME = 'owner/Whisper-Tiny'
+const FILES = [
+  'config.json',
+  'generation_config.json',
+  'preprocessor_config.json',
+  'tokenizer.json',
+  'onnx/encoder_model.onnx',
+  'onnx/decoder_model_merged.onnx',
+  'onnx/encoder_model_quantized.onnx',
+  'onnx/decoder_model_merged_quantized.onnx',
+]
+const siblings = (files: readonly string[]) =>
+  files.map((rfilename) => ({
+    rfilename,
+    size: 10,
+    ...(rfilename.endsWith('.onnx') ? { lfs: { sha256: 'd'.repeat(64), size: 99, pointerSize: 1 } } : {}),
+  }))
+
+function hub(
+  files: readonly string[],
+  config: object,
+  card: object | null = { license: 'mit', language: ['en'] },
+): void {
+  server.on(
+    `GET /api/models/${NAME}`,
+    json({ sha: SHA, gated: false, cardData: card, siblings: siblings(files) }),
+  )
+  server.on(`GET /${NAME}/resolve/${SHA}/config.json`, json(config))
+}
+
+describe('add', () => {
+  const path = () => join(terminal.file('data'), 'agent', 'models', 'catalog', 'whisper-tiny.yaml')
+  const add = (...flags: string[]) => terminal.dalston('models', 'add', `hf:${NAME}`, ...flags)
+
+  test('[CLI37] it reads the repository’s files and writes the entry, saying what it could not tell', async () => {
+    hub(FILES, { model_type: 'whisper' })
+    expect(await add()).toBe(0)
+    expect(terminal.out).toBe(`${path()}\n`)
+    expect(terminal.err).toContain('could not be told: how much memory it takes')
+    const entry = CatalogModel.parse(parse(readFileSync(path(), 'utf8')))
+    expect(entry).toMatchObject({
+      id: 'whisper-tiny',
+      engine: 'whisper',
+      precision: 'int8',
+      languages: ['en'],
+      license: 'mit',
+      verified: false,
+      source: { kind: 'hub', repository: NAME, revision: SHA },
+    })
+    expect(entry.files.at(-1)).toEqual({
+      path: 'onnx/decoder_model_merged_quantized.onnx',
+      sha256: 'd'.repeat(64),
+      size_bytes: 99,
+    })
+    expect(await add()).toBe(1)
+    expect(terminal.err).toContain('is there already')
+  })
+
+  const layouts: [string, string[], object, string, string][] = [
+    ['fp32', FILES, { model_type: 'whisper' }, 'whisper', 'onnx/decoder_model_merged.onnx'],
+    [
+      'int8',
+      ['config.json', 'vocab.txt', 'encoder-model.int8.onnx', 'decoder_joint-model.int8.onnx'],
+      { model_type: 'nemo-conformer-tdt' },
+      'parakeet',
+      'decoder_joint-model.int8.onnx',
+    ],
+    [
+      'fp32',
+      [
+        'config.json',
+        'vocab.txt',
+        'encoder-model.onnx',
+        'encoder-model.onnx.data',
+        'decoder_joint-model.onnx',
+      ],
+      { model_type: 'nemo-conformer-tdt' },
+      'parakeet',
+      'encoder-model.onnx.data',
+    ],
+    [
+      'fp16',
+      ['config.json', 'vocab.json', 'onnx/model_fp16.onnx'],
+      { model_type: 'hubert' },
+      'ctc',
+      'onnx/model_fp16.onnx',
+    ],
+  ]
+  test.each(layouts)('[CLI37] --precision %s of %j', async (precision, files, config, engine, needed) => {
+    hub(files, config, null)
+    expect(await add('--precision', precision)).toBe(0)
+    const entry = CatalogModel.parse(parse(readFileSync(path(), 'utf8')))
+    expect(entry).toMatchObject({ engine, precision, languages: null, license: 'unknown' })
+    expect(entry.files.map((file) => file.path)).toContain(needed)
+  })
+
+  const wrong: [string, () => void, string][] = [
+    ['another kind of model', () => hub(FILES, { model_type: 'llama' }), 'model_type: expected whisper'],
+    ['no config', () => hub(['model.onnx'], {}), 'got none'],
+    [
+      'a missing file',
+      () => hub(FILES.slice(0, 3).concat(FILES.slice(4)), { model_type: 'whisper' }),
+      'tokenizer.json is missing',
+    ],
+    ['no networks', () => hub(FILES.slice(0, 4), { model_type: 'whisper' }), 'no ONNX files'],
+    [
+      'a page instead of JSON',
+      () => server.on(`GET /api/models/${NAME}`, text('<html>')),
+      'is the address of a hub',
+    ],
+    ['401', () => server.on(`GET /api/models/${NAME}`, text('', 401)), 'set HF_TOKEN'],
+    ['404', () => server.on(`GET /api/models/${NAME}`, text('', 404)), 'no such repository'],
+    ['429', () => server.on(`GET /api/models/${NAME}`, text('', 429)), 'asked too often'],
+  ]
+  test.each(wrong)(
+    '[CLI38] %s: nothing is written, and one sentence says why',
+    async (_name, given, sentence) => {
+      given()
+      expect(await add()).toBeGreaterThan(0)
+      expect(terminal.err.replace(/is (\S+) the/, 'is the')).toContain(sentence)
+      expect(existsSync(path())).toBe(false)
+    },
+  )
+
+  test('[CLI38] an id that would climb out of the folder is refused', async () => {
+    hub(FILES, { model_type: 'whisper' })
+    expect(await add('--id', '../evil')).toBe(1)
+    expect(terminal.err).toContain('expected a model id')
+  })
+
+  test('[CLI37] what is no hf:OWNER/NAME is a usage error', async () => {
+    expect(await terminal.dalston('models', 'add', 'whisper')).toBe(2)
+    expect(await terminal.dalston('models', 'add', 'hf:../x')).toBe(2)
+  })
+})
+
+test('[CLI39] import takes the files of a folder of this machine, and says what is missing', async () => {
+  const data = join(terminal.file('data'), 'agent')
+  const folder = join(data, 'models', 'catalog')
+  mkdirSync(folder, { recursive: true })
+  const { available_on: _a, loaded_on: _l, pinned_on: _p, ...entry } = aModel({ id: ModelId.parse('own') })
+  const files = [{ path: 'model.onnx', sha256: null, size_bytes: null }]
+  const own = { ...entry, source: { kind: 'folder' }, files, embedded: false }
+  writeFileSync(join(folder, 'own.yaml'), JSON.stringify(own))
+  mkdirSync(terminal.file('brought'))
+  expect(await terminal.dalston('models', 'import', 'own', terminal.file('brought'))).toBe(1)
+  expect(terminal.err).toContain('has no file model.onnx')
+  writeFileSync(join(terminal.file('brought'), 'model.onnx'), 'weights')
+  expect(await terminal.dalston('models', 'import', 'own', terminal.file('brought'))).toBe(0)
+  expect(terminal.out).toBe('own\n')
+  expect(readFileSync(join(data, 'models', 'ctc', 'own', 'model.onnx'), 'utf8')).toBe('weights')
+})
