@@ -29,6 +29,6 @@ export class Copy extends WorkerEntrypoint<Bindings> {
       await writer.abort().catch(() => undefined) // storage that failed to take the parts may fail here too
       throw cause
     }
-    await dropLateObject(this.env.DB, this.env.BUCKET, jobIdOfKey(toKey), toKey)
+    await dropLateObject(this.env.JOB.getByName(jobIdOfKey(toKey)), this.env.BUCKET, toKey)
   }
 }

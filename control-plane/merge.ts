@@ -30,7 +30,7 @@ export class Merge extends WorkerEntrypoint<Bindings> {
     const writer = new PartWriter(this.env.BUCKET, key, CONTENT_TYPE)
     try {
       const summary = await this.#write(writer, order)
-      await dropLateObject(this.env.DB, this.env.BUCKET, jobIdOf(order.taskId), key)
+      await dropLateObject(this.env.JOB.getByName(jobIdOf(order.taskId)), this.env.BUCKET, key)
       const artifact = {
         name: 'transcript.jsonl',
         key,

@@ -105,7 +105,7 @@ export async function abortArtifact(
 }
 
 async function keepUnlessBuried(env: Bindings, claims: TokenClaims, key: string): Promise<void> {
-  if (!(await dropLateObject(env.DB, env.BUCKET, jobIdOf(claims.taskId), key))) return
+  if (!(await dropLateObject(env.JOB.getByName(jobIdOf(claims.taskId)), env.BUCKET, key))) return
   throw new ProblemError('gone', 'The job was deleted: it takes no more artifacts.')
 }
 

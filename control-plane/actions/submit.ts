@@ -3,7 +3,7 @@ import { jobPrefix } from '#core/dispatch.ts'
 import type { JobSpec, TraceContext } from '#core/job/facts.ts'
 import { parseTraceparent } from '#core/traceparent.ts'
 import type { CreatedJob } from '#protocol/api.ts'
-import { JobId, newId } from '#protocol/ids.ts'
+import { JobId, newId, type Pool } from '#protocol/ids.ts'
 import type { JobView } from '#protocol/job.ts'
 import type { CreateJobFields } from '#protocol/submit.ts'
 import type { Artifact } from '#protocol/task.ts'
@@ -44,11 +44,10 @@ export class Submission {
 
   /** Validate, select, create. The answer means that the job is durable. */
   async finish(fields: CreateJobFields): Promise<CreatedJob> {
-    const { upload, fileName, known } = await this.#takeAudio(fields)
+    const { upload, fileName, known, stored } = await this.#takeAudio(fields)
     if (known !== null) return createdJob(known)
-    const asked = parametersOf(fields, settingsOf(this.#env))
     const pool = fields.pool ?? this.#caller.pool
-    const { pipeline, parameters } = await choose(this.#env, asked, pool)
+    const { pipeline, parameters } = await both(this.#plan(fields, pool), stored)
     const spec: JobSpec = {
       jobId: this.#jobId,
       tenantId: this.#caller.tenantId,
@@ -75,15 +74,18 @@ export class Submission {
     await deletePrefix(this.#env.BUCKET, jobPrefix(this.#jobId))
   }
 
-  async #takeAudio(
-    fields: CreateJobFields,
-  ): Promise<{ upload: Artifact; fileName: string | null; known: JobView | null }> {
+  #plan(fields: CreateJobFields, pool: Pool): ReturnType<typeof choose> {
+    return choose(this.#env, parametersOf(fields, settingsOf(this.#env)), pool)
+  }
+
+  /** `stored`: when the last bytes are in R2, which nothing else has to wait for. */
+  async #takeAudio(fields: CreateJobFields): Promise<Audio> {
     if (fields.upload_id !== undefined) {
       if (this.#file !== null)
         throw new ProblemError('invalid_request', 'Expected `file` or `upload_id`, got both.')
       const taken = await takeUpload(this.#env, this.#caller, fields.upload_id)
       this.#jobId = taken.jobId
-      return { ...taken, known: await this.#known() }
+      return { ...taken, known: await this.#known(), stored: Promise.resolve() }
     }
     if (this.#file === null) {
       throw new ProblemError(
@@ -98,7 +100,6 @@ export class Submission {
         `The file ${name === '' ? '' : `"${name}" `}is empty: expected a recording.`,
       )
     }
-    await writer.finish()
     const key = `${jobPrefix(this.#jobId)}upload`
     const upload = {
       name: 'upload',
@@ -106,7 +107,7 @@ export class Submission {
       size_bytes: writer.sizeBytes,
       content_type: 'application/octet-stream',
     }
-    return { upload, fileName: name === '' ? null : name.slice(0, 300), known: null }
+    return { upload, fileName: name === '' ? null : name.slice(0, 300), known: null, stored: writer.finish() }
   }
 
   /** The job that an earlier submit of the same upload made. */
@@ -115,6 +116,20 @@ export class Submission {
     const reading = status === null ? null : await this.#env.JOB.getByName(this.#jobId).read()
     return reading?.view ?? null
   }
+}
+
+interface Audio {
+  readonly upload: Artifact
+  readonly fileName: string | null
+  readonly known: JobView | null
+  readonly stored: Promise<void>
+}
+
+/** Both have ended when one has failed: what is left behind is then all that will be. */
+async function both<Result>(work: Promise<Result>, other: Promise<void>): Promise<Result> {
+  await Promise.allSettled([work, other])
+  await other
+  return work
 }
 
 /**

@@ -12,7 +12,7 @@ export interface Outstanding<Effect> {
 export type Outbox<Effect> = ReadonlyMap<string, Outstanding<Effect>>
 
 /** A lost call is noticed this late at first; each further try waits twice as long. */
-const FIRST_RETRY_MS = 2_000
+export const FIRST_RETRY_MS = 2_000
 /** Long enough not to burden a peer that is down, short enough that its return is noticed within a minute. */
 const LAST_RETRY_MS = 30_000
 

@@ -4,8 +4,9 @@ import { LEAD, MultipartFault, MultipartParser, type PartHead } from './multipar
 /** Fields are small: the longest is a name. */
 const MAX_FIELD_BYTES = 16 * 1024
 const MAX_PARTS = 100
-/** Larger than the longest head of a part; each read takes what is there, up to this. */
+/** Each read takes what is there, up to this; for a short body less, but more than the longest head of a part. */
 const BUFFER_BYTES = 256 * 1024
+const SHORT_BUFFER_BYTES = 32 * 1024
 
 /** Where the file's bytes go while the form is read. */
 export interface FileSink {
@@ -34,7 +35,7 @@ export async function readForm(request: Request, sink: FileSink): Promise<Record
   try {
     const parser = new MultipartParser(contentType, form)
     // One buffer goes round: it is lent to each read and comes back with the new bytes behind those that were left.
-    let buffer = new Uint8Array(BUFFER_BYTES)
+    let buffer = new Uint8Array(bufferBytes(request))
     buffer.set(LEAD)
     let left = LEAD.length
     for (;;) {
@@ -53,6 +54,12 @@ export async function readForm(request: Request, sink: FileSink): Promise<Record
     reader.releaseLock()
   }
   return form.fields()
+}
+
+/** One byte more than the body with its lead has: a read needs room, also the one that finds the end. */
+function bufferBytes(request: Request): number {
+  const bodyBytes = Number(request.headers.get('content-length')) || BUFFER_BYTES
+  return Math.max(SHORT_BUFFER_BYTES, Math.min(bodyBytes + LEAD.length + 1, BUFFER_BYTES))
 }
 
 /** The parts of one form as they come. A field that comes twice is refused. */

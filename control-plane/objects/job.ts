@@ -17,6 +17,7 @@ import {
 import { jobMachine } from '#core/job/step.ts'
 import { jobTrace } from '#core/job/trace.ts'
 import { jobView, splitCount } from '#core/job/view.ts'
+import { FIRST_RETRY_MS } from '#core/outbox.ts'
 import type { Pipeline } from '#core/pipeline.ts'
 import { coreSettings } from '#core/settings.ts'
 import type { JobEvent } from '#protocol/events.ts'
@@ -29,6 +30,7 @@ import { logError } from '../access/log.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { withDeadline } from './deadline.ts'
 import { Loop } from './loop.ts'
+import { memoryTimer } from './memory-timer.ts'
 import { postTrace } from './post-trace.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
@@ -105,6 +107,11 @@ export class Job extends DurableObject<Bindings> {
     return { spec, status, pipeline, tasks: [...job.tasks.values()], channelCount: splitCount(job) }
   }
 
+  /** For who wrote a file of the job: true once it was deleted. */
+  async isGone(): Promise<boolean> {
+    return this.#loop.state.job === null
+  }
+
   /** How many clients follow the job now. An open stream keeps the object awake. */
   async followers(): Promise<number> {
     return this.#subscribers.size
@@ -154,6 +161,8 @@ export class Job extends DurableObject<Bindings> {
       state: loadJob(this.#records.read(), Date.now()),
       records: this.#records,
       storage: this.ctx.storage,
+      setTimer: memoryTimer(() => this.#loop.timer()),
+      soonMs: FIRST_RETRY_MS,
       armedMs,
       nowMs: () => Date.now(),
       log: logError,

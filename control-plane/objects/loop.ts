@@ -2,6 +2,8 @@ import type { Change, Machine } from '#core/machine.ts'
 
 /** After a wake that threw, the object tries again this much later: the platform itself gives up after six throws. */
 const AFTER_FAILURE_MS = 5_000
+/** The alarm behind a timer: only a crash needs it, and one that is so late serves many timers. */
+const BACKSTOP_MS = 20_000
 
 /** How an effect ends: one of the two, once, after `perform` has returned. */
 export interface Answer<Input> {
@@ -17,6 +19,10 @@ export interface LoopParts<State, Input, Effect, Reply> {
   readonly state: State
   readonly records: { write(changes: readonly Change[]): void }
   readonly storage: { setAlarm(atMs: number): Promise<void> | void }
+  /** Rings `timer` once after so long, in place of what was set before; null: never. It goes with the memory. */
+  readonly setTimer: (afterMs: number | null) => void
+  /** A wake that is due within this gets a timer: mostly it is needed no more a moment later, and an alarm is a billed row. */
+  readonly soonMs: number
   readonly nowMs: () => number
   readonly log: (event: string, cause: unknown, fields?: Readonly<Record<string, string>>) => void
   /** The alarm that is set, read at construction. */
@@ -41,6 +47,7 @@ export class Loop<State, Input, Effect, Reply> {
   /** Effects that run now, and who waits for the end of each. */
   readonly #inFlight = new Map<string, (() => void)[]>()
   #armedMs: number | null
+  #timerMs: number | null = null
 
   constructor(parts: LoopParts<State, Input, Effect, Reply>) {
     this.#parts = parts
@@ -76,6 +83,15 @@ export class Loop<State, Input, Effect, Reply> {
 
   alarm(): void {
     this.#armedMs = null
+    this.#wake()
+  }
+
+  timer(): void {
+    this.#timerMs = null
+    this.#wake()
+  }
+
+  #wake(): void {
     try {
       this.handle(this.#parts.wakeInput())
     } catch (cause) {
@@ -84,12 +100,25 @@ export class Loop<State, Input, Effect, Reply> {
     }
   }
 
-  /** Armed only when earlier than what is set, or when that has fired: each setting is a billed row. */
+  /**
+   * What is due soon gets a timer, which costs nothing when it is taken back, and an alarm behind it. The alarm is set only
+   * when it is earlier than the one that is set, or when that has fired: each setting is a billed row.
+   */
   #arm(): void {
     const wakeMs = this.#parts.machine.nextWakeMs(this.state)
-    if (wakeMs === null) return
-    if (this.#armedMs === null || wakeMs < this.#armedMs)
-      this.#setAlarm(Math.max(wakeMs, this.#parts.nowMs() + 1))
+    const nowMs = this.#parts.nowMs()
+    const isArmed = wakeMs !== null && this.#armedMs !== null && this.#armedMs <= wakeMs
+    const isSoon = wakeMs !== null && !isArmed && wakeMs - nowMs <= this.#parts.soonMs
+    this.#setTimer(isSoon ? wakeMs : null, nowMs)
+    if (wakeMs === null || isArmed) return
+    const alarmMs = Math.max(isSoon ? wakeMs + BACKSTOP_MS : wakeMs, nowMs + 1)
+    if (this.#armedMs === null || alarmMs < this.#armedMs) this.#setAlarm(alarmMs)
+  }
+
+  #setTimer(atMs: number | null, nowMs: number): void {
+    if (atMs === this.#timerMs) return
+    this.#timerMs = atMs
+    this.#parts.setTimer(atMs === null ? null : Math.max(atMs - nowMs, 1))
   }
 
   #setAlarm(atMs: number): void {

@@ -40,6 +40,7 @@ import { closeQuietly, identityOf, parseFrame } from './agent-socket.ts'
 import { AgentSockets } from './agent-sockets.ts'
 import { JobCalls } from './job-calls.ts'
 import { Loop } from './loop.ts'
+import { memoryTimer } from './memory-timer.ts'
 import { OperationStreams } from './operation-streams.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
@@ -225,7 +226,7 @@ export class Registry extends DurableObject<Bindings> {
   }
 
   #start(armedMs: number | null): void {
-    const { leaseMs, heartbeatMs } = this.#context.settings
+    const { leaseMs, heartbeatMs, offerMs, startMs } = this.#context.settings
     const { state, changes } = loadRegistry(
       this.#records.read(),
       this.#sockets.sessions(),
@@ -240,6 +241,8 @@ export class Registry extends DurableObject<Bindings> {
       state,
       records: this.#records,
       storage: this.ctx.storage,
+      setTimer: memoryTimer(() => this.#loop.timer()),
+      soonMs: Math.max(offerMs, startMs),
       armedMs,
       nowMs: () => Date.now(),
       log: logError,

@@ -1,7 +1,7 @@
-import { and, count, desc, eq, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import { and, count, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/d1'
 import { type JobId, type Pool, Pool as PoolSchema, type TenantId } from '#protocol/ids.ts'
-import { JobStatus, JobSummary } from '#protocol/job.ts'
+import { isTerminal, JobStatus, JobSummary } from '#protocol/job.ts'
 import { jobs } from './schema.ts'
 
 /** The index of jobs: who may see a job, and lists. The Job object is the truth and this row's only writer. */
@@ -16,11 +16,21 @@ export interface JobIndexRow {
 export async function saveIndexRow(db: D1Database, row: JobIndexRow): Promise<void> {
   const { tenantId, pool, seq, summary } = row
   const values = { seq, status: summary.status, summary: JSON.stringify(summary) }
+  const isOpen = isTerminal(summary.status) ? 0 : 1
+  // A column that is not set touches no index: only the end takes the row out of jobs_open.
+  const set = isOpen === 1 ? values : { ...values, isOpen }
   const isNewer = sql`${jobs.seq} < ${seq} AND ${jobs.deletedAtMs} IS NULL`
   await drizzle(db)
     .insert(jobs)
-    .values({ id: summary.id, tenantId, pool, createdAtMs: Date.parse(summary.created_at), ...values })
-    .onConflictDoUpdate({ target: jobs.id, set: values, setWhere: isNewer })
+    .values({
+      id: summary.id,
+      tenantId,
+      pool,
+      createdAtMs: Date.parse(summary.created_at),
+      isOpen,
+      ...values,
+    })
+    .onConflictDoUpdate({ target: jobs.id, set, setWhere: isNewer })
 }
 
 /** The status of a job of this tenant; null when there is none, when it is another's, or when it was deleted. */
@@ -59,7 +69,7 @@ export async function listJobs(
       and(
         eq(jobs.tenantId, tenantId),
         isNull(jobs.deletedAtMs),
-        filter.status === null ? undefined : eq(jobs.status, filter.status),
+        filter.status === null ? undefined : hasStatus(filter.status),
         filter.before === null ? undefined : lt(jobs.id, filter.before),
       ),
     )
@@ -68,21 +78,22 @@ export async function listJobs(
   return rows.map((row) => JobSummary.parse(JSON.parse(row.summary)))
 }
 
+/** Said so that the partial index of such a status is known to have them all. Completed ones are most of a tenant's. */
+function hasStatus(status: JobStatus) {
+  const is = eq(jobs.status, status)
+  if (status === 'completed') return is
+  return and(
+    is,
+    isTerminal(status) ? sql`${jobs.status} IN ('failed', 'cancelled')` : sql`${jobs.isOpen} = 1`,
+  )
+}
+
 /** A tombstone: the row stays, without name, model or result. */
 export async function buryJob(db: D1Database, tenantId: TenantId, id: JobId, nowMs: number): Promise<void> {
   await drizzle(db)
     .update(jobs)
     .set({ deletedAtMs: nowMs, summary: '{}' })
     .where(and(eq(jobs.id, id), eq(jobs.tenantId, tenantId)))
-}
-
-/** Whether this job was deleted. False for one whose row is not there yet. */
-export async function isBuried(db: D1Database, id: JobId): Promise<boolean> {
-  const [row] = await drizzle(db)
-    .select({ id: jobs.id })
-    .from(jobs)
-    .where(and(eq(jobs.id, id), isNotNull(jobs.deletedAtMs)))
-  return row !== undefined
 }
 
 export async function countByStatus(

@@ -3,13 +3,14 @@
  * gather in one buffer of a part's size. What fits into the first part is a single put.
  */
 export const PART_BYTES = 8 * 1024 * 1024
-const FIRST_BYTES = 512 * 1024
+/** What is short gets no whole part's buffer: fresh memory costs more than what a clip does with it. */
+const BUFFER_BYTES = [64 * 1024, 512 * 1024, PART_BYTES]
 
 export class PartWriter {
   readonly #bucket: R2Bucket
   readonly #key: string
   readonly #contentType: string
-  #buffer = new Uint8Array(FIRST_BYTES)
+  #buffer = new Uint8Array(0)
   readonly #parts: R2UploadedPart[] = []
   #filledBytes = 0
   #upload: R2MultipartUpload | null = null
@@ -33,10 +34,10 @@ export class PartWriter {
     }
   }
 
-  /** A short recording needs no whole part's buffer; one that is not short gets it at once. */
   #grow(addedBytes: number): void {
-    if (this.#filledBytes + addedBytes <= this.#buffer.length) return
-    const larger = new Uint8Array(PART_BYTES)
+    const neededBytes = this.#filledBytes + addedBytes
+    if (neededBytes <= this.#buffer.length) return
+    const larger = new Uint8Array(BUFFER_BYTES.find((bytes) => bytes >= neededBytes) ?? PART_BYTES)
     larger.set(this.#buffer.subarray(0, this.#filledBytes))
     this.#buffer = larger
   }

@@ -19,6 +19,7 @@ export const jobs = sqliteTable('jobs', {
   pool: text('pool').notNull(),
   seq: integer('seq').notNull(),
   status: text('status').notNull(),
+  isOpen: integer('is_open').notNull(),
   summary: text('summary').notNull(),
   createdAtMs: integer('created_at_ms').notNull(),
   deletedAtMs: integer('deleted_at_ms'),

@@ -21,8 +21,9 @@ const SOON = { wakeMs: NOW + 1_000 }
 const LATER = { wakeMs: NOW + 2_000 }
 const NEVER = { wakeMs: null }
 
-function aLoop(write: (changes: readonly Change[]) => void = () => undefined) {
+function aLoop(write: (changes: readonly Change[]) => void = () => undefined, soonMs = 0) {
   const armed: number[] = []
+  const timers: (number | null)[] = []
   const restarts: string[] = []
   const logged: string[] = []
   const running: { readonly effect: string; readonly answer: Answer<Input> }[] = []
@@ -32,6 +33,8 @@ function aLoop(write: (changes: readonly Change[]) => void = () => undefined) {
     state: null,
     records: { write },
     storage: { setAlarm: (atMs) => void armed.push(atMs) },
+    setTimer: (afterMs) => void timers.push(afterMs),
+    soonMs,
     armedMs: null,
     nowMs: () => NOW,
     log: (event) => void logged.push(event),
@@ -43,7 +46,7 @@ function aLoop(write: (changes: readonly Change[]) => void = () => undefined) {
     },
     effectId: (effect) => (effect === 'publish' ? null : effect),
   })
-  return { loop, armed, restarts, logged, running }
+  return { loop, armed, timers, restarts, logged, running }
 }
 
 function diskFull(): never {
@@ -60,6 +63,22 @@ test('[L3] the alarm is set only when it is earlier than the one set, or when th
   loop.alarm()
   loop.handle(LATER)
   expect(armed).toEqual([LATER.wakeMs, SOON.wakeMs, LATER.wakeMs])
+})
+
+test('[L3] what is due soon gets a timer, and an alarm 20 s behind it that serves the next ones too', () => {
+  const { loop, armed, timers } = aLoop(undefined, 1_500)
+  loop.handle(SOON)
+  expect(timers).toEqual([1_000])
+  expect(armed).toEqual([NOW + 21_000])
+  loop.handle(NEVER)
+  loop.handle(SOON)
+  expect(timers).toEqual([1_000, null, 1_000])
+  loop.timer()
+  expect(loop.state).toBeNull()
+  loop.handle(LATER)
+  expect(armed).toEqual([NOW + 21_000, LATER.wakeMs])
+  loop.handle({ wakeMs: LATER.wakeMs + 1 })
+  expect(timers).toEqual([1_000, null, 1_000])
 })
 
 test('[L3] a wake that throws is tried again', () => {

@@ -2,6 +2,7 @@ import type { JobEffect, MergeOrder, TrackedEffect } from '#core/job/effects.ts'
 import type { JobInput, JobReply } from '#core/job/input.ts'
 import { isTakingBack, type JobMachineState, NO_JOB } from '#core/job/state.ts'
 import type { Step } from '#core/machine.ts'
+import { FIRST_RETRY_MS } from '#core/outbox.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import type { Answer } from '#objects/loop.ts'
 import type { JobId } from '#protocol/ids.ts'
@@ -29,6 +30,8 @@ export class JobObject extends SimObject<JobMachineState, JobInput, JobEffect, J
     this.watch = new JobWatch(world, this)
     this.readers = new Readers(world, this)
   }
+
+  protected readonly soonMs = FIRST_RETRY_MS
 
   protected get machine() {
     return this.world.product.jobMachine

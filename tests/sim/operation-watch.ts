@@ -88,7 +88,7 @@ export class OperationWatch {
   /** Time passed: an agent that is there has heard of each order, and what it said last was heard. */
   check(): void {
     const { agents, registry, nowMs } = this.#world
-    const isAwake = !registry.isOut && (registry.alarmMs === null || registry.alarmMs > nowMs - LATE_MS)
+    const isAwake = !registry.isOut && (registry.wakeMs === null || registry.wakeMs > nowMs - LATE_MS)
     for (const agent of agents) {
       for (const id of this.openOf(agent.id)) {
         const key = `${agent.number} ${id}`

@@ -101,8 +101,8 @@ export class Pace {
 
   #nextTimerMs(): number | null {
     let next = Number.POSITIVE_INFINITY
-    for (const { alarmMs, isOut } of [this.#world.registry, ...this.#jobs]) {
-      if (alarmMs !== null && !isOut && alarmMs < next) next = alarmMs
+    for (const { wakeMs } of [this.#world.registry, ...this.#jobs]) {
+      if (wakeMs !== null && wakeMs < next) next = wakeMs
     }
     for (const agent of this.#world.agents) {
       if (!agent.isRunning) continue

@@ -1,19 +1,17 @@
 import { expect, test } from 'vitest'
 import { PLANTED, type Planted } from './planted/list.ts'
 import { shrink } from './shrink.ts'
-import { type Outcome, replay, simulate } from './simulation.ts'
+import { type Execution, replay, simulate } from './simulation.ts'
 import { story } from './story.ts'
 
 /** Bugs that are put in on purpose: a simulation that does not find them proves nothing when it finds none. */
 const SEEDS = 24
 const STEPS = 3_000
 const MOST_EVENTS = 40
-const SHORT_EVENTS = 1_000
 
 test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', (planted) => {
   const { product, rule } = planted
-  const found = find(planted)
-  const shortest = shrink(found, rule, product)
+  const shortest = find(planted)
   expect(shortest.events.length).toBeLessThanOrEqual(MOST_EVENTS)
   const again = replay(shortest, product)
   expect(again.violation?.rule).toBe(rule)
@@ -23,15 +21,19 @@ test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', (
   expect(replay(shortest).violation).toBeNull()
 })
 
-/** A bug may break several rules; the seed is looked for in which this one is broken first. */
-/** Of the seeds in which this very rule is the first to break a short one: it is shortened in less time. */
-function find({ product, rule }: Planted): Outcome {
-  let shortest: Outcome | null = null
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    const outcome = simulate(seed, STEPS, product)
-    if (outcome.violation?.rule !== rule) continue
-    if (shortest === null || outcome.events.length < shortest.events.length) shortest = outcome
-    if (shortest.events.length <= SHORT_EVENTS) return shortest
+/**
+ * A bug may break several rules: of the seeds in which this very one is broken first, those with the shortest lists are
+ * shortened first. One that does not become short has other tasks in the way, all of which would have to go at once.
+ */
+function find({ product, rule }: Planted): Execution {
+  const outcomes = Array.from({ length: SEEDS }, (_, index) => simulate(index + 1, STEPS, product))
+    .filter(({ violation }) => violation?.rule === rule)
+    .sort((a, b) => a.events.length - b.events.length)
+  let shortest: Execution | null = null
+  for (const outcome of outcomes) {
+    const found = shrink(outcome, rule, product)
+    if (shortest === null || found.events.length < shortest.events.length) shortest = found
+    if (shortest.events.length <= MOST_EVENTS) break
   }
   if (shortest === null) throw new Error(`none of ${SEEDS} seeds found it`)
   return shortest

@@ -4,6 +4,7 @@ import type { RegistryEffect } from '#core/registry/effects.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
 import { type NewOperation, orderable } from '#core/registry/operations.ts'
 import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
+import { DEFAULTS } from '#core/settings.ts'
 import type { Answer, Loop } from '#objects/loop.ts'
 import { endOf, inputOf } from '#objects/told.ts'
 import { CLOSE_CODES, type ServerMessage } from '#protocol/agent-messages.ts'
@@ -35,6 +36,8 @@ export class RegistryObject extends SimObject<RegistryState, RegistryInput, Regi
     super(world, 'registry')
     this.watch = new RegistryWatch(world, this)
   }
+
+  protected readonly soonMs = Math.max(DEFAULTS.offerMs, DEFAULTS.startMs)
 
   protected get machine() {
     return this.world.registryMachine

@@ -1,9 +1,12 @@
 import type { Machine, Step } from '#core/machine.ts'
+import { earliest } from '#core/outbox.ts'
 import { type Answer, Loop } from '#objects/loop.ts'
 import { Disk } from './disk.ts'
 import type { Message } from './mail.ts'
 import type { World } from './world.ts'
 
+/** So late what had a timer in memory is driven again after a crash. */
+const AFTER_CRASH_MS = 20_000
 /** After an alarm's handler failed, the platform calls it again this much later. */
 const ALARM_AGAIN_MS = 2_000
 
@@ -25,6 +28,8 @@ export abstract class SimObject<State, Input, Effect, Reply> {
   readonly name: string
   readonly disk = new Disk()
   alarmMs: number | null = null
+  /** Goes with the memory. */
+  #timerMs: number | null = null
   crashBefore: number | null = null
   isSaveFailing = false
   isOut = false
@@ -44,6 +49,7 @@ export abstract class SimObject<State, Input, Effect, Reply> {
   }
 
   protected abstract readonly machine: Machine<State, Input, Effect, Reply>
+  protected abstract readonly soonMs: number
   /** From the disk. */
   protected abstract load(): State
   protected abstract wakeInput(): Input
@@ -63,8 +69,14 @@ export abstract class SimObject<State, Input, Effect, Reply> {
     return this.#loop !== null
   }
 
+  /** When it is woken by itself, by its timer or its alarm. */
+  get wakeMs(): number | null {
+    return this.isOut ? null : earliest([this.#timerMs, this.alarmMs])
+  }
+
   get isAlarmDue(): boolean {
-    return this.alarmMs !== null && this.alarmMs <= this.world.nowMs && !this.isOut
+    const { wakeMs } = this
+    return wakeMs !== null && wakeMs <= this.world.nowMs
   }
 
   tell(input: Input): Told<Reply> {
@@ -73,6 +85,11 @@ export abstract class SimObject<State, Input, Effect, Reply> {
   }
 
   fireAlarm(): void {
+    if (this.#timerMs !== null && this.#timerMs <= this.world.nowMs) {
+      this.#timerMs = null
+      this.turn((loop) => loop.timer())
+      return
+    }
     const told = this.turn((loop) => {
       this.alarmMs = null
       loop.alarm()
@@ -91,6 +108,7 @@ export abstract class SimObject<State, Input, Effect, Reply> {
     this.forgotten(this.#loop.state, !this.#isAhead)
     this.#isAhead = false
     this.#loop = null
+    this.#timerMs = null
     this.life++
     this.world.count('evictions')
   }
@@ -218,6 +236,10 @@ export abstract class SimObject<State, Input, Effect, Reply> {
           if (!this.isDying) this.alarmMs = atMs
         },
       },
+      setTimer: (afterMs) => {
+        if (!this.isDying) this.#timerMs = afterMs === null ? null : this.world.nowMs + afterMs
+      },
+      soonMs: this.soonMs,
       armedMs: this.alarmMs,
       nowMs: () => this.world.nowMs,
       log: (event, cause) => {
@@ -263,8 +285,12 @@ export abstract class SimObject<State, Input, Effect, Reply> {
   #checkAlarm(): void {
     if (this.#loop === null || this.#step === null) return
     const wakeMs = this.machine.nextWakeMs(this.#loop.state)
-    const { nowMs } = this.world
-    const isArmed = wakeMs === null || (this.alarmMs !== null && this.alarmMs <= Math.max(wakeMs, nowMs + 1))
-    if (!isArmed) this.world.violated('L3', `${this.name} wants a wake, and its alarm is not set for it`)
+    if (wakeMs === null) return
+    const byMs = Math.max(wakeMs, this.world.nowMs + 1)
+    const wakes = earliest([this.#timerMs, this.alarmMs])
+    if (wakes === null || wakes > byMs)
+      this.world.violated('L3', `${this.name} wants a wake, and nothing is set for it`)
+    if (this.alarmMs === null || this.alarmMs > byMs + AFTER_CRASH_MS)
+      this.world.violated('L3', `${this.name} wants a wake that a crash would lose`)
   }
 }

@@ -4,7 +4,7 @@ import { replay, simulate } from './simulation.ts'
 import { story } from './story.ts'
 
 /** The fixed set of seeds. `npm run sim` walks further. */
-const SEEDS = Array.from({ length: 20 }, (_, index) => index + 1)
+const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1)
 const STEPS = 3_000
 const ORDERS = ['operations ended', 'orders completed', 'orders failed', 'pulls for jobs']
 const RARE = ['jobs told unavailable', 'orders of removed agents']

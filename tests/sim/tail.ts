@@ -120,8 +120,7 @@ function ends(world: World, { grant, isAborting }: Run): boolean {
 
 function nextTimerMs(world: World): number | null {
   let first = Number.POSITIVE_INFINITY
-  for (const { alarmMs } of [world.registry, ...world.jobs.values()])
-    first = Math.min(first, alarmMs ?? first)
+  for (const { wakeMs } of [world.registry, ...world.jobs.values()]) first = Math.min(first, wakeMs ?? first)
   for (const { wakeMs, link, runs, isRevoked, orders } of world.agents) {
     if (isRevoked) continue
     first = Math.min(first, wakeMs ?? first, Math.ceil(link?.dueMs ?? first))

@@ -34,6 +34,23 @@ test('[P97] join tokens and agents from before they could be listed and rotated 
   ])
 })
 
+test('[P97] jobs from before their table was its own key stay, and which are open is known', () => {
+  const old = new DatabaseSync(':memory:')
+  for (const sql of migrations.slice(0, 2)) old.exec(sql)
+  const insert = old.prepare("INSERT INTO jobs VALUES (?, 'default', 'gpu', 3, ?, '{}', 1, ?)")
+  for (const status of ['pending', 'running', 'completed', 'failed']) insert.run(status, status, null)
+  insert.run('deleted', 'completed', 2)
+  for (const sql of migrations.slice(2)) old.exec(sql)
+  const row = { tenant_id: 'default', pool: 'gpu', seq: 3, summary: '{}', created_at_ms: 1 }
+  expect(old.prepare('SELECT * FROM jobs ORDER BY id').all()).toEqual([
+    { ...row, id: 'completed', status: 'completed', is_open: 0, deleted_at_ms: null },
+    { ...row, id: 'deleted', status: 'completed', is_open: 0, deleted_at_ms: 2 },
+    { ...row, id: 'failed', status: 'failed', is_open: 0, deleted_at_ms: null },
+    { ...row, id: 'pending', status: 'pending', is_open: 1, deleted_at_ms: null },
+    { ...row, id: 'running', status: 'running', is_open: 1, deleted_at_ms: null },
+  ])
+})
+
 interface Column {
   readonly name: string
   readonly type: string

@@ -95,6 +95,27 @@ class Awake {
   }
 }
 
+/** While a timer is set its object does not hibernate; what else keeps it awake meanwhile is counted beside it. */
+const timers = new Map()
+const { setTimeout: set, clearTimeout: clear } = globalThis
+globalThis.setTimeout = (ring, afterMs) => {
+  const timer = set(() => {
+    ended(timer)
+    ring()
+  }, afterMs)
+  timers.set(timer, Date.now())
+  return timer
+}
+globalThis.clearTimeout = (timer) => {
+  ended(timer)
+  clear(timer)
+}
+
+function ended(timer) {
+  if (timers.has(timer)) add('awake_ms|timers|', Date.now() - timers.get(timer))
+  timers.delete(timer)
+}
+
 function countStorage(storage, kind) {
   const { sql } = storage
   const exec = sql.exec.bind(sql)

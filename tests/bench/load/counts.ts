@@ -14,8 +14,8 @@ export async function readCounts({ host }: BenchServer): Promise<Counts> {
 }
 
 /** Longer than any alarm that a job leaves behind is away. */
-const QUIET_MS = 6_000
-const SETTLE_LIMIT_MS = 60_000
+const QUIET_MS = 24_000
+const SETTLE_LIMIT_MS = 90_000
 
 /** The counts once nothing has changed for a while: alarms that were set for a job have fired, and are part of its bill. */
 export async function settledCounts(server: BenchServer): Promise<Counts> {

@@ -4,7 +4,6 @@ import { forgottenEffect } from './forgotten-effect.ts'
 import { forgottenOrderEnd } from './forgotten-order-end.ts'
 import { grantedAgain } from './granted-again.ts'
 import { leasesAtWake } from './leases-at-wake.ts'
-
 import { olderFence } from './older-fence.ts'
 import { toldOnce } from './told-once.ts'
 

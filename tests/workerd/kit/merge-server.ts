@@ -10,7 +10,6 @@ export type MergeServer = Awaited<ReturnType<typeof startMergeServer>>
 
 interface MergeEnv {
   readonly BUCKET: R2Bucket
-  readonly DB: D1Database
 }
 
 export async function startMergeServer() {
@@ -24,21 +23,14 @@ export async function startMergeServer() {
           main: join(import.meta.dirname, 'merge-worker.ts'),
           compatibility_date: '2026-10-12',
           r2_buckets: [{ binding: 'BUCKET', bucket_name: 'dalston' }],
-          d1_databases: [
-            {
-              binding: 'DB',
-              database_name: 'dalston',
-              database_id: '00000000-0000-0000-0000-00000000da15',
-              migrations_dir: join(root, 'migrations'),
-            },
-          ],
+          durable_objects: { bindings: [{ name: 'JOB', class_name: 'Job' }] },
+          migrations: [{ tag: 'v1', new_sqlite_classes: ['Job'] }],
         },
       },
     ],
   })
   await harness.listen()
   const handle = harness.getWorker<MergeEnv, { default: typeof worker }>()
-  await handle.applyD1Migrations('DB')
   const { BUCKET: bucket } = await handle.getEnv()
   const entrypoint = await handle.getExport()
   return {
