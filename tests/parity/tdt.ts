@@ -62,7 +62,7 @@ export const parity: Parity = {
       const found = ours.map(lineOf)
       tokens += truth.length
       print(
-        `${one.name}: ${truth.length} tokens, ${new Set(ours.map(({ token }) => token)).size} of them different`,
+        `${one.name}: ${truth.length} tokens, ${new Set(ours.map(({ token }) => token)).size} kinds of token`,
       )
       const first = firstDifference(found, truth)
       if (first === null) continue
