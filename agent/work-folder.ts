@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isLiving } from './living-process.ts'
 
 /**
  * Where tasks put their files: `<data>/work/<process id>/<task>`, readable by the owner only. A task's folder goes when
@@ -43,13 +44,7 @@ export interface TaskFolder {
   remove(): Promise<void>
 }
 
+/** Only the pid is known: what a stranger with it keeps goes when that one has gone. */
 function isOtherLivingProcess(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it lives and is somebody else's. ESRCH: it is gone.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
+  return Number.isInteger(pid) && pid > 0 && pid !== process.pid && isLiving({ pid, started: null })
 }

@@ -1,3 +1,4 @@
+import type { Dalston } from '#client/dalston.ts'
 import type { AgentView, ModelView } from '#protocol/api.ts'
 import { STAGES } from '#protocol/stage.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
@@ -25,22 +26,29 @@ export async function list(parameters: readonly string[], io: Io): Promise<ExitC
   exactly(positionals)
   const stage = choice('--stage', values.stage, STAGES)
   const filter = { engineId: values.engine, stage }
-  const known = await connect(values.server, io.environment).models(filter)
+  const client = connect(values.server, io.environment)
+  const known = await client.models(filter)
   const agentData = agentDataFolder(values['agent-data'], io.environment)
   const own = readOwnEntries(agentData, (sentence) => io.err(`${sentence}\n`))
   const models = withOwnEntries(known, own, filter)
-  const rows = models.map((model) => [
-    model.id,
-    model.engine,
-    languagesOf(model),
-    stateOf(model),
-    sizeOf(model),
-    model.license,
-    noteOf(model),
-  ])
+  if (values.json) {
+    io.out(`${JSON.stringify(models)}\n`)
+    return EXIT.ok
+  }
+  const sizeOf = await sizes(models, client)
+  const rows = models
+    .toSorted(whatIsHereFirst)
+    .map((model) => [
+      model.id,
+      model.engine,
+      languagesOf(model),
+      stateOf(model),
+      sizeOf(model),
+      model.license,
+      noteOf(model),
+    ])
   const headings = ['MODEL', 'ENGINE', 'LANGUAGES', 'STATE', 'SIZE', 'LICENSE', '']
-  if (values.json) io.out(`${JSON.stringify(models)}\n`)
-  else io.out(renderTable(headings, rows, 'no model is known that fits'))
+  io.out(renderTable(headings, rows, 'no model is known that fits'))
   return EXIT.ok
 }
 
@@ -96,10 +104,27 @@ function stateOf({ loaded_on, available_on }: ModelView): string {
   return available_on.length > 0 ? `on ${on(available_on.length)}` : 'not pulled'
 }
 
-function sizeOf({ files }: ModelView): string {
+function whatIsHereFirst(a: ModelView, b: ModelView): number {
+  return Number(b.available_on.length > 0) - Number(a.available_on.length > 0)
+}
+
+/** Of what its files are where the catalog knows, else of what agents say that have it. */
+async function sizes(models: readonly ModelView[], client: Dalston): Promise<(model: ModelView) => string> {
+  const isAsked = models.some((model) => sizeBytesOf(model) === null && model.available_on.length > 0)
+  const engines = isAsked ? await client.engines() : []
+  const announced = new Map<string, number | null>(
+    engines.flatMap(({ models }) => models.map((model) => [model.id, model.size_bytes] as const)),
+  )
+  return (model) => {
+    const sizeBytes = sizeBytesOf(model) ?? announced.get(model.id) ?? null
+    return sizeBytes === null ? 'unknown' : bytes(sizeBytes)
+  }
+}
+
+function sizeBytesOf({ files }: ModelView): number | null {
   const sizes = files.map(({ size_bytes }) => size_bytes)
-  if (sizes.length === 0 || sizes.includes(null)) return 'unknown'
-  return bytes(sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0))
+  if (sizes.length === 0 || sizes.includes(null)) return null
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
 }
 
 function noteOf({ embedded, preferred, verified }: ModelView): string {

@@ -8,7 +8,7 @@ import {
 } from '#protocol/model-order.ts'
 import { CommandError, EXIT, type ExitCode, UsageError } from './exit-codes.ts'
 import type { Io } from './io.ts'
-import { operationView } from './operation-view.ts'
+import { operationView, waitsForAbsent } from './operation-view.ts'
 import { agentDataFolder, readOwnEntry } from './own-entries.ts'
 import { exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS, wholeNumber } from './parameters.ts'
 import { connect } from './target.ts'
@@ -81,6 +81,9 @@ async function targetOf(client: Dalston, { agent, label, pool }: Where): Promise
   throw new CommandError(`--agent ${agent}: ${found}; \`dalston agents ls\` lists them`, EXIT.failure)
 }
 
+/** A box that restarts is back by then; one that left for good would hold up a script for ever. */
+const ABSENT_MS = 60_000
+
 async function watch(
   client: Dalston,
   begun: ModelOperationView,
@@ -89,17 +92,30 @@ async function watch(
 ): Promise<ExitCode> {
   const view = operationView(io)
   const interrupts = io.listenForInterrupts()
+  const patience = new AbortController()
+  const signal = AbortSignal.any([interrupts.first, patience.signal])
+  let timer: NodeJS.Timeout | undefined
   let last = begun
-  view.update(begun)
+  const show = (operation: ModelOperationView) => {
+    last = operation
+    view.update(operation)
+    clearTimeout(timer)
+    if (waitsForAbsent(operation)) timer = setTimeout(() => patience.abort(), ABSENT_MS)
+  }
+  show(begun)
   try {
-    for await (const operation of client.watchModelOperation(begun.id, { signal: interrupts.first, pool })) {
-      last = operation
-      view.update(operation)
-    }
+    for await (const operation of client.watchModelOperation(begun.id, { signal, pool })) show(operation)
   } catch (error) {
-    io.err(`it goes on without you: GET /v1/models/operations/${begun.id}\n`)
+    if (patience.signal.aborted) {
+      io.err('what is left is for agents that are not connected: it goes on when they are back\n')
+      if (json) io.out(`${JSON.stringify(last)}\n`)
+      return EXIT.pending
+    }
+    io.err(`it goes on without you: GET /v1/models/operations/${begun.id}, or the same command again\n`)
     if (!interrupts.first.aborted) throw error
     return EXIT.interrupted
+  } finally {
+    clearTimeout(timer)
   }
   if (json) io.out(`${JSON.stringify(last)}\n`)
   return last.state === 'completed' ? EXIT.ok : EXIT.failure

@@ -59,6 +59,16 @@ class RedrawnView implements OperationView {
   }
 }
 
+/** Whether all that is not done is for agents that are not connected. Pure. */
+export function waitsForAbsent({ state, counts, agents }: ModelOperationView): boolean {
+  const { completed, failed, ...open } = counts
+  const openCount = Object.values(open).reduce((sum, count) => sum + count, 0)
+  const absent = agents.filter(
+    (agent) => !agent.connected && agent.state !== 'completed' && agent.state !== 'failed',
+  )
+  return state === 'running' && openCount > 0 && absent.length === openCount
+}
+
 /** An operation as lines of a terminal. Pure. */
 export function operationLines(operation: ModelOperationView): string[] {
   const percent = percentOf(operation)

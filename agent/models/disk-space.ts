@@ -108,10 +108,13 @@ export class DiskSpace {
 
   #noSpace(what: string, needBytes: number, mostBytes: number, diskFreeBytes: number) {
     const { limitBytes, folders } = this.#options
-    const { usedBytes } = this.#taken()
-    const budget =
-      limitBytes === null ? '' : ` Models take ${mib(usedBytes)} of the ${mib(limitBytes)} that they may.`
-    const message = `${what} needs ${mib(needBytes)} in ${folders.root}, and at most ${mib(mostBytes)} can be made free: the disk has ${mib(diskFreeBytes)}, of which ${mib(DISK_RESERVE_BYTES)} stay free.${budget} Models that are pinned or in use stay.`
+    const { usedBytes, promisedBytes } = this.#taken()
+    const onDiskBytes = diskFreeBytes - DISK_RESERVE_BYTES - promisedBytes
+    const why =
+      limitBytes !== null && limitBytes - usedBytes <= onDiskBytes
+        ? `models take ${mib(usedBytes)} of the ${mib(limitBytes)} that they may (--models-limit-gib).`
+        : `the disk has ${mib(diskFreeBytes)}, of which ${mib(DISK_RESERVE_BYTES)} stay free.`
+    const message = `${what} needs ${mib(needBytes)} in ${folders.root}, and at most ${mib(mostBytes)} can be made free: ${why} Models that are pinned or in use stay.`
     return modelError('disk_full', message, true)
   }
 }

@@ -1,5 +1,7 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { isLiving, markOf, type ProcessMark } from '../living-process.ts'
 import { modelError } from './model-error.ts'
 
 /** Locks of this process: its pid in a file may also be of an earlier one, as in a container where every agent is pid 1. */
@@ -13,7 +15,7 @@ export async function withLock<T>(path: string, what: string, work: () => Promis
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   if (!(await tryLock(path))) {
     const holder = await holderOf(path)
-    if (holder !== null && isAlive(path, holder)) throw busy(what, holder)
+    if (holder !== null && holds(path, holder)) throw busy(what, holder)
     await removeStale(path, holder)
     if (!(await tryLock(path))) throw busy(what, await holderOf(path))
   }
@@ -31,7 +33,8 @@ async function tryLock(path: string): Promise<boolean> {
   mine.add(path)
   const draft = `${path}.${process.pid}`
   try {
-    await writeFile(draft, String(process.pid), { mode: 0o600 })
+    const started = markOf(process.pid)?.started ?? null
+    await writeFile(draft, started === null ? `${process.pid}` : `${process.pid} ${started}`, { mode: 0o600 })
     await link(draft, path)
     return true
   } catch (error) {
@@ -43,38 +46,30 @@ async function tryLock(path: string): Promise<boolean> {
   }
 }
 
-/** Null: nobody has it; 0: nobody who can be named. */
-async function holderOf(path: string): Promise<number | null> {
-  const text = await readFile(path, 'utf8').catch(() => null)
-  if (text === null) return null
-  return /^\d{1,10}$/.test(text) ? Number(text) : 0
+/** Null: nobody has it, or nobody who can be named. */
+async function holderOf(path: string): Promise<ProcessMark | null> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const [, pid, started = null] = /^([1-9]\d{0,9})(?: (\S+))?$/.exec(text) ?? []
+  return pid === undefined ? null : { pid: Number(pid), started }
 }
 
-function isAlive(path: string, pid: number): boolean {
-  if (pid === 0) return false
-  if (pid === process.pid) return mine.has(path)
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it lives and is somebody else's. ESRCH: it is gone.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
+function holds(path: string, holder: ProcessMark): boolean {
+  return holder.pid === process.pid ? mine.has(path) : isLiving(holder)
 }
 
 /** What another process has put there in between goes back. */
-async function removeStale(path: string, stale: number | null): Promise<void> {
+async function removeStale(path: string, stale: ProcessMark | null): Promise<void> {
   const aside = `${path}.${process.pid}.stale`
   try {
     await rename(path, aside)
   } catch {
     return // another process was faster
   }
-  if ((await holderOf(aside)) !== stale) await link(aside, path).catch(() => {})
+  if (!isDeepStrictEqual(await holderOf(aside), stale)) await link(aside, path).catch(() => {})
   await rm(aside, { force: true })
 }
 
-function busy(what: string, pid: number | null) {
-  const who = pid === process.pid ? 'already' : `by process ${pid ?? 'unknown'}`
+function busy(what: string, holder: ProcessMark | null) {
+  const who = holder?.pid === process.pid ? 'already' : `by process ${holder?.pid ?? 'unknown'}`
   return modelError('model_busy', `${what} is being installed ${who}; try again when it is done.`, true)
 }

@@ -1,8 +1,10 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { importFolder } from '#agent/models/import.ts'
 import { withLock } from '#agent/models/lock.ts'
 import { ModelFolders } from '#agent/models/model-folders.ts'
@@ -152,4 +154,19 @@ describe('[AM18] one writer of a model among the processes of a machine', () => 
       expect(await withLock(lock, 'tiny-en', async () => 'mine')).toBe('mine')
     }
   })
+
+  it.runIf(process.platform === 'linux')(
+    'nor does that of another process with its pid, or of one that nobody reaped',
+    async () => {
+      const lock = join(await aFolder(), 'lock')
+      const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+      onTestFinished(() => void parent.kill())
+      const [zombie] = await once(parent.stdout, 'data')
+      await expect.poll(() => readFileSync(`/proc/${String(zombie).trim()}/stat`, 'utf8')).toMatch(/\) Z /)
+      for (const gone of [`${process.ppid} earlier`, String(zombie).trim()]) {
+        await writeFile(lock, gone)
+        expect(await withLock(lock, 'tiny-en', async () => 'mine')).toBe('mine')
+      }
+    },
+  )
 })

@@ -123,7 +123,7 @@ describe('[AM15] the least recently used model goes for another one', () => {
     const { code, message, retryable } = await box.fails('four')
     expect({ code, retryable }).toEqual({ code: 'disk_full', retryable: true })
     expect(message).toMatch(/^four needs 1 MiB in .*, and at most 1 MiB can be made free/)
-    expect(message).toMatch(/Models take 1 MiB of the 1 MiB that they may/)
+    expect(message).toMatch(/models take 1 MiB of the 1 MiB that they may/)
     expect(hub.bytesSent).toBe(bytes)
     expect(box.announced()).toEqual(['one', 'three', 'two'])
   })

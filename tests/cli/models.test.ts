@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { operationLines } from '#cli/operation-view.ts'
+import { operationLines, waitsForAbsent } from '#cli/operation-view.ts'
 import { AgentId, ModelId, OperationId } from '#protocol/ids.ts'
 import { CatalogModel } from '#protocol/model.ts'
 import type { ModelOperationView, OrderState } from '#protocol/model-order.ts'
@@ -260,6 +260,77 @@ describe('ls, show, ps', () => {
   })
 })
 
+test('[CLI36] what is there comes first, with the size that its agents tell where the catalog knows none', async () => {
+  const sizeless = { files: [{ path: 'a.onnx', sha256: null, size_bytes: null }] }
+  const away = aModel({ id: ModelId.parse('away'), ...sizeless, available_on: [], loaded_on: [] })
+  const engine = anEngine()
+  const [announced] = engine.models
+  if (announced === undefined) throw new Error('expected an engine with a model')
+  const here = aModel({ id: ModelId.parse('here'), ...sizeless })
+  server.on('GET /v1/models', json({ models: [away, here] }))
+  const told = { ...announced, id: ModelId.parse('here'), size_bytes: 670_000_000 }
+  server.on('GET /v1/engines', json({ engines: [{ ...engine, models: [told] }] }))
+  expect(await terminal.dalston('models', 'ls')).toBe(0)
+  expect(terminal.out).toMatch(/here .* 670 MB .*\naway .* unknown /)
+})
+
+describe('entries of this machine', () => {
+  const {
+    available_on: _a,
+    loaded_on: _l,
+    pinned_on: _p,
+    ...own
+  } = aModel({ id: ModelId.parse('own'), license: 'MIT' })
+  beforeEach(() => {
+    const folder = join(terminal.file('data'), 'agent', 'models', 'catalog')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'own.yaml'), JSON.stringify({ ...own, embedded: false }))
+    writeFileSync(join(folder, 'broken.yaml'), 'id: [')
+  })
+
+  test('[CLI36] are listed and shown before an agent has them, and count for what they say', async () => {
+    server.on('GET /v1/models', json({ models: [aModel()] }))
+    server.on('GET /v1/models/own', problem('not_found', 404, 'There is no model "own".'))
+    server.on('GET /v1/agents', json({ agents: [anAgent()] }))
+    expect(await terminal.dalston('models', 'ls')).toBe(0)
+    expect(terminal.out).toMatch(/own +ctc +en +not pulled +1 B +MIT/)
+    expect(terminal.err).toMatch(/broken\.yaml: expected YAML/)
+    expect(await terminal.dalston('models', 'show', 'own')).toBe(0)
+    expect(terminal.out).toMatch(/license +MIT/)
+    server.on('GET /v1/models', json({ models: [aModel({ id: ModelId.parse('own'), license: 'unknown' })] }))
+    terminal.out = ''
+    await terminal.dalston('models', 'ls', '--stage', 'transcribe')
+    expect(terminal.out).toMatch(/own +ctc +en +loaded on 1 agent +1 B +MIT/)
+  })
+
+  test('[CLI40] a job for one that no agent has is told the command', async () => {
+    server.on('POST /v1/audio/transcriptions', problem('model_not_found', 404, 'There is no model "own".'))
+    const recording = terminal.write('a.wav')
+    expect(await terminal.dalston('transcribe', recording, '--model', 'own')).toBe(1)
+    expect(terminal.err).toContain('\n  own was added on this machine; try: dalston models pull own\n')
+  })
+})
+
+test('[CLI33] without a terminal an agent that goes is a line, and what fetches nothing has no percentage', async () => {
+  const at = { bytes_done: 500_000_000 }
+  const done = { state: 'completed', bytes_total: null, bytes_done: 0 } as const
+  pulls([
+    anOperation('running', at),
+    anOperation('running', { ...at, connected: false }),
+    { ...anOperation('completed', done), bytes_total: null },
+  ])
+  await terminal.dalston('models', 'pull', 'whisper-base')
+  expect(terminal.err).toBe(
+    [
+      'box-1  pulling  500 MB of 1.0 GB',
+      'whisper-base  50 %  500 MB of 1.0 GB',
+      'box-1  pulling, it is not connected: it goes on when it is back',
+      'box-1  completed',
+      '',
+    ].join('\n'),
+  )
+})
+
 test('[CLI33] on a terminal: one bar for all, a line for each agent', () => {
   const view = anOperation(
     'running',
@@ -435,4 +506,21 @@ test('[CLI39] import takes the files of a folder of this machine, and says what 
   expect(await terminal.dalston('models', 'import', 'own', terminal.file('brought'))).toBe(0)
   expect(terminal.out).toBe('own\n')
   expect(readFileSync(join(data, 'models', 'ctc', 'own', 'model.onnx'), 'utf8')).toBe('weights')
+})
+
+const absentees: [string, Part[], boolean][] = [
+  ['one that pulls', [{}], false],
+  ['one that is away', [{ connected: false }], true],
+  ['one that is away, one that is done', [{ connected: false }, { state: 'completed' }], true],
+  ['one that is away, one that pulls', [{ connected: false }, {}], false],
+]
+test.each(absentees)(
+  '[CLI41] what is left is for agents that are not connected: %s',
+  (_name, agents, expected) => {
+    expect(waitsForAbsent(anOperation('running', ...agents))).toBe(expected)
+  },
+)
+
+test('[CLI41] an operation that is over waits for nobody', () => {
+  expect(waitsForAbsent(anOperation('failed', { connected: false, state: 'failed' }))).toBe(false)
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DEFAULTS } from '#core/settings.ts'
-import { aDispatch, agentId, aHello, anEngine, jobId, taskId } from './kit/builders.ts'
+import { ModelId } from '#protocol/ids.ts'
+import { aDispatch, agentId, aHello, aModel, anEngine, jobId, taskId } from './kit/builders.ts'
 import { RegistryRun } from './kit/registry-run.ts'
 import { task } from './kit/registry-states.ts'
 
@@ -54,6 +55,27 @@ describe('a job that does not wait', () => {
     ])
     expect(run.at(task)).toBe('over')
     expect(run.enqueue().known).toBe(true)
+  })
+
+  test('[R42] only the model is missing: the sentence names it and what brings it', () => {
+    const run = new RegistryRun()
+    const engine = anEngine({
+      id: 'ctc',
+      stages: ['transcribe'],
+      needsModel: true,
+      models: [aModel('other')],
+    })
+    run.hello(1, { engines: [engine] })
+    const requirements = {
+      ...aDispatch().requirements,
+      stage: 'transcribe' as const,
+      model_id: ModelId.parse('own'),
+    }
+    run.enqueue({ requirements })
+    run.wakeAfter(0)
+    const message =
+      "No agent has the model own any more: it was removed, or its files are not what they were (the agent's log says which). What helps: dalston models pull own"
+    expect(run.effects).toMatchObject([{ effect: { type: 'job.lost', error: { message } } }])
   })
 
   test('[R42] engines that run something else are none', () => {

@@ -43,6 +43,8 @@ export class FakeHub {
   ranges = true
   /** Of the next downloads. */
   readonly faults: Fault[] = []
+  /** Of the next download of a file, by `repository/path`. */
+  readonly faultOf = new Map<string, Fault>()
   /** Of all requests. */
   always: Fault | null = null
   readonly url: string
@@ -83,7 +85,7 @@ export class FakeHub {
     this.requests.push({ method, path, range, ifRange: ifRange?.toString() ?? null, authorization })
     const asksOfRepository = /^\/api\/models\/([^/]+\/[^/]+)(?:\/revision\/([^/]+))?$/.exec(path)
     const isDownload = method === 'GET' && asksOfRepository === null
-    const fault = this.always ?? (isDownload ? (this.faults.shift() ?? null) : null)
+    const fault = this.always ?? (isDownload ? this.#faultOf(path) : null)
     if (fault?.kind === 'wait') await fault.until
     if (fault?.kind === 'status') {
       response.writeHead(fault.status, fault.headers).end('no')
@@ -107,6 +109,13 @@ export class FakeHub {
     const file = this.#find(path)
     if (typeof file === 'string') response.writeHead(404, { 'x-error-code': file }).end('no')
     else this.#answer(request, response, file, fault)
+  }
+
+  #faultOf(path: string): Fault | null {
+    const key = path.slice(1).replace(/\/resolve\/[^/]+\//, '/')
+    const fault = this.faultOf.get(key)
+    this.faultOf.delete(key)
+    return fault ?? this.faults.shift() ?? null
   }
 
   /** What the hub's API tells of a repository; null where there is none. */

@@ -92,6 +92,23 @@ const TASKS = {
     write(task, [JSON.stringify({ ...segment, words: [{ ...word, start: '0.5' }] })])
     tell({ type: 'result', id: task.id })
   },
+  'bad-word'(task) {
+    write(task, [JSON.stringify({ ...segment, words: [{ ...word, end: 0.25 }] })])
+    tell({ type: 'result', id: task.id })
+  },
+  milliseconds(task) {
+    write(task, [JSON.stringify({ ...segment, start: 500, end: 1000, words: [] })])
+    tell({ type: 'result', id: task.id })
+  },
+  'endless-line'(task) {
+    write(task, [JSON.stringify(segment), ' '.repeat(5_000_000)])
+    tell({ type: 'result', id: task.id })
+  },
+  warnings(task) {
+    const warning = { type: 'warning', id: task.id, code: 'c'.repeat(10_000), message: 'm'.repeat(100_000) }
+    for (let index = 0; index < 150; index++) tell(warning)
+    good(task)
+  },
   disorder(task) {
     write(task, [JSON.stringify(segment), JSON.stringify({ ...segment, start: 0.25 })])
     tell({ type: 'result', id: task.id })

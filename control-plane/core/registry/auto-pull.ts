@@ -126,8 +126,10 @@ function openPull(state: RegistryState, modelId: ModelId, sinceMs: number): Oper
 
 function whyPulling(state: RegistryState, operation: Operation): string {
   const [agentId] = Object.entries(operation.orders).find(([, order]) => !isFinal(order)) ?? []
+  if (agentId === undefined)
+    return `the model ${operation.modelId} was pulled, its agent has yet to announce it`
   // The keys of an operation's orders are the ids of its agents.
-  const name = agentId === undefined ? 'an agent' : (state.agents.get(agentId as AgentId)?.name ?? agentId)
+  const name = state.agents.get(agentId as AgentId)?.name ?? agentId
   const percent = percentOf(keptSums(state, operation))
   const soFar = percent === null ? '' : `: ${percent} %`
   return `the model ${operation.modelId} is being pulled on agent ${name}${soFar}`

@@ -17,6 +17,8 @@ export interface BoxOptions {
   readonly pool?: string | undefined
   /** What the scripted engines do. */
   readonly scriptPath?: string | undefined
+  /** More of its command line. */
+  readonly flags?: readonly string[] | undefined
 }
 
 /** A machine with one `dalston agent`, which may be killed and come back. */
@@ -47,6 +49,17 @@ export class Box {
   /** The log of the newest start. */
   get log(): string {
     return this.#program?.text ?? ''
+  }
+
+  /** Where it keeps its models, and what it knows of them. */
+  get dataPath(): string {
+    return this.#options.path
+  }
+
+  /** The newest process of one engine. */
+  enginePid(engineId: string): number {
+    const started = [...this.log.matchAll(/"engine\.started","engine_id":"([^"]+)","pid":(\d+)/g)]
+    return Number(started.findLast(([, id]) => id === engineId)?.[2] ?? 0)
   }
 
   /** The engine processes that the newest start made, those that are gone among them. */
@@ -88,10 +101,10 @@ export class Box {
   }
 
   #run(token: string): Program {
-    const { name, path, engines, slots = 1, scriptPath = '' } = this.#options
+    const { name, path, engines, slots = 1, scriptPath = '', flags = [] } = this.#options
     const own = engines === 'built-in' ? [] : ['--engines', this.#list(engines), '--engines-only']
     const place = ['--server', this.#server.address, '--data', path, '--name', name]
-    return new Program(['agent', ...place, '--slots', String(slots), ...own], {
+    return new Program(['agent', ...place, '--slots', String(slots), ...own, ...flags], {
       DALSTON_JOIN_TOKEN: token,
       [SCRIPT_VARIABLE]: scriptPath,
     })

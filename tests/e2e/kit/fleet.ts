@@ -56,8 +56,15 @@ export class Fleet {
 
   submit(fields: SubmitFields = {}, channels = 1): Promise<CreatedJob> {
     const sound = sine(440, 0.2)
-    const recording = wav(Array.from({ length: channels }, () => sound))
-    return this.client.submit(new Blob([new Uint8Array(recording)]), 'recording.wav', { fields })
+    return this.submitSound(
+      Array.from({ length: channels }, () => sound),
+      fields,
+    )
+  }
+
+  submitSound(channels: readonly Float32Array[], fields: SubmitFields): Promise<CreatedJob> {
+    const recording = new Blob([new Uint8Array(wav(channels))])
+    return this.client.submit(recording, 'recording.wav', { fields })
   }
 
   /** The job when it is as asked. @throws Error when it ends without having been. */
