@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest'
 import { PLANTED, type Planted } from './planted/list.ts'
 import { shrink } from './shrink.ts'
-import { type Execution, replay, simulate } from './simulation.ts'
+import { type Execution, type Outcome, replay, simulate } from './simulation.ts'
 import { story } from './story.ts'
 
 /** Bugs that are put in on purpose: a simulation that does not find them proves nothing when it finds none. */
-const SEEDS = 24
+const SEEDS = 40
 const STEPS = 3_000
 const MOST_EVENTS = 40
+/** Such a list is shortened in less time than another seed takes. */
+const SHORT_EVENTS = 1_000
 
 test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', (planted) => {
   const { product, rule } = planted
@@ -22,19 +24,21 @@ test.each(PLANTED)('[SIM4] $what: it is found, and told in at most 40 events', (
 })
 
 /**
- * A bug may break several rules: of the seeds in which this very one is broken first, those with the shortest lists are
- * shortened first. One that does not become short has other tasks in the way, all of which would have to go at once.
+ * A bug may break several rules: of the seeds in which this very one is broken first, the first with a short list, else the
+ * shortest. One that does not become short has other tasks in the way, all of which would have to go at once.
  */
 function find({ product, rule }: Planted): Execution {
-  const outcomes = Array.from({ length: SEEDS }, (_, index) => simulate(index + 1, STEPS, product))
-    .filter(({ violation }) => violation?.rule === rule)
-    .sort((a, b) => a.events.length - b.events.length)
-  let shortest: Execution | null = null
-  for (const outcome of outcomes) {
-    const found = shrink(outcome, rule, product)
-    if (shortest === null || found.events.length < shortest.events.length) shortest = found
-    if (shortest.events.length <= MOST_EVENTS) break
+  const long: Outcome[] = []
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const outcome = simulate(seed, STEPS, product)
+    if (outcome.violation?.rule !== rule) continue
+    const found = outcome.events.length <= SHORT_EVENTS ? shrink(outcome, rule, product) : null
+    if (found !== null && found.events.length <= MOST_EVENTS) return found
+    long.push(outcome)
   }
-  if (shortest === null) throw new Error(`none of ${SEEDS} seeds found it`)
-  return shortest
+  for (const outcome of long.sort((a, b) => a.events.length - b.events.length)) {
+    const found = shrink(outcome, rule, product)
+    if (found.events.length <= MOST_EVENTS) return found
+  }
+  throw new Error(`none of ${SEEDS} seeds found it, or none became short`)
 }
