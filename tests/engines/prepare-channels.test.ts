@@ -72,6 +72,11 @@ function voices(count: number, rate: number): Float32Array[] {
   })
 }
 
+/** Element by element as `toEqual` does it takes seconds. */
+function isSame(a: Int16Array, b: Int16Array): boolean {
+  return Buffer.from(a.buffer).equals(Buffer.from(b.buffer))
+}
+
 describe.each(DECODERS)('[PR12] %s: each channel by itself', (decoder) => {
   it.each<[count: number, rate: number, shape: WavShape]>([
     [2, 16_000, {}],
@@ -86,7 +91,7 @@ describe.each(DECODERS)('[PR12] %s: each channel by itself', (decoder) => {
     expect(split.summary).toMatchObject({ decoder, channel_count: count, source: { channels: count } })
     for (const [channel, samples] of channels.entries()) {
       const alone = await run(file(wav([samples], { ...shape, rate })), only(decoder), PARAMETERS)
-      expect(split.samples(`audio.ch${channel}.s16`)).toEqual(alone.samples())
+      expect(isSame(split.samples(`audio.ch${channel}.s16`), alone.samples())).toBe(true)
       expect(split.regions(`speech.ch${channel}.jsonl`)).toEqual(alone.regions())
       expect(alone.regions()).toHaveLength(1)
     }
@@ -110,8 +115,8 @@ describe.each(DECODERS)('[PR12] %s: each channel by itself', (decoder) => {
     const split = await run(upload, only(decoder))
     const plain = await run(upload, only(decoder), PARAMETERS)
     expect(split.summary).toEqual(plain.summary)
-    expect(split.samples()).toEqual(plain.samples())
-    expect(split.samples('audio.ch0.s16')).toEqual(plain.samples())
+    expect(isSame(split.samples(), plain.samples())).toBe(true)
+    expect(isSame(split.samples('audio.ch0.s16'), plain.samples())).toBe(true)
     expect(split.regions('speech.ch0.jsonl')).toEqual(plain.regions())
   })
 
