@@ -4,7 +4,7 @@ import { EngineError } from '../engine.ts'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import { audioOf, type FrameGrid, type FrameRange, frameGrid } from './frames.ts'
 import type { ModelConfig } from './model-config.ts'
-import { logSoftmax, normalize } from './posteriors.ts'
+import { areNumbers, logSoftmax, normalize } from './posteriors.ts'
 
 /** How a network is called. */
 export interface NetworkLayout {
@@ -18,6 +18,8 @@ export interface NetworkLayout {
   readonly isLogits: boolean
   /** Tokens that write nothing, besides the blank. */
   readonly unwritten: readonly number[]
+  /** The fields that say where frames lie, for errors. */
+  readonly framesFrom: string
   /** What it needs to put out anything. */
   readonly fewestSamples: number
 }
@@ -72,22 +74,23 @@ export class AcousticModel {
     // A network needs some sound to give its first frame: behind the end of the recording there is silence.
     const audio = this.#audio.subarray(0, Math.max(read, Math.min(wanted, this.#layout.fewestSamples)))
     audio.fill(0, read)
-    const output = await this.#run(audio)
+    const output = await this.hear(audio)
     const tokenCount = this.#config.tokens.length
     const [, frames = 0] = output.dims
     const from = Math.min(frames, window.from - firstFrame)
     const to = Math.min(frames, window.to - firstFrame)
     const logProbs = output.data.subarray(from * tokenCount, to * tokenCount)
-    const { isLogits, unwritten } = this.#layout
+    const { file, output: name, isLogits, unwritten } = this.#layout
+    if (!areNumbers(logProbs)) {
+      const message = `${file}: ${name}: expected numbers, came NaN or infinity: 16-bit exports may overflow. Take another precision of the model, or another device.`
+      throw new EngineError({ code: 'engine_bad_output', message, retryable: true })
+    }
     if (isLogits) logSoftmax(logProbs, tokenCount, this.#config.blank_index, unwritten)
     return logProbs
   }
 
-  release(): Promise<void> {
-    return this.#session.release()
-  }
-
-  async #run(audio: Float32Array): Promise<{ data: Float32Array; dims: readonly number[] }> {
+  /** What the network itself says: [1, frames, tokens], logits or log probabilities. */
+  async hear(audio: Float32Array): Promise<{ data: Float32Array; dims: readonly number[] }> {
     const { Tensor } = await onnxRuntime()
     const shape = [1, audio.length]
     const feeds: Record<string, OnnxTensor> = { [this.#layout.input]: new Tensor('float32', audio, shape) }
@@ -103,6 +106,10 @@ export class AcousticModel {
     if (output.dims.length !== 3 || batch !== 1 || tokens !== this.#config.tokens.length)
       throw this.#wrongOutput(`[${output.dims.join(', ')}]`)
     return { data: output.data, dims: output.dims }
+  }
+
+  release(): Promise<void> {
+    return this.#session.release()
   }
 
   /** A lack of memory is typed: the task is tried again with shorter windows. */

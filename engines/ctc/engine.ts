@@ -1,10 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SpeechRegion } from '#protocol/audio.ts'
 import { speaks } from '#protocol/language.ts'
 import type { TranscribeSummary } from '#protocol/summary.ts'
-import type { PipelineWarning, Segment } from '#protocol/transcript.ts'
+import type { PipelineWarning } from '#protocol/transcript.ts'
 import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
+import { percentOf, readRegions, writeSegment } from '../text/transcript-file.ts'
 import { manifest } from './manifest.ts'
 import { type CtcModel, loadModel } from './model-folder.ts'
 import { transcription, WINDOW_SECONDS } from './transcription.ts'
@@ -27,6 +27,12 @@ async function transcribe(
 ): Promise<TranscribeSummary> {
   const { language, granularity } = task.parameters
   const spoken = model.config.language
+  if (task.parameters.task === 'translate')
+    throw new EngineError({
+      code: 'unsupported_task',
+      message: 'This engine writes what is spoken and does not translate. Choose a model that translates.',
+      retryable: false,
+    })
   if (language !== null && spoken !== null && !speaks([spoken], language))
     throw new EngineError({
       code: 'unsupported_language',
@@ -75,21 +81,4 @@ function vocabularyWarnings(unspelled: readonly string[], unused: string | null)
   const more = unspelled.length > 5 ? ` and ${unspelled.length - 5} more` : ''
   const message = `This model has no letters for these terms of the vocabulary, they were left out: ${shown}${more}.`
   return [warning('vocabulary_unspelled', message)]
-}
-
-async function writeSegment(output: FileHandle, segment: Segment): Promise<void> {
-  await output.writeFile(`${JSON.stringify(segment)}\n`)
-}
-
-function percentOf(seconds: number, audio: { start: number; end: number }): number {
-  if (audio.end <= audio.start) return 100
-  const part = (seconds - audio.start) / (audio.end - audio.start)
-  return Math.round(Math.min(1, Math.max(0, part)) * 1000) / 10
-}
-
-/** The lines of `speech.jsonl`, one at a time. */
-async function* readRegions(path: string): AsyncGenerator<SpeechRegion> {
-  await using file = await open(path)
-  for await (const line of file.readLines({ autoClose: false }))
-    if (line !== '') yield SpeechRegion.parse(JSON.parse(line))
 }

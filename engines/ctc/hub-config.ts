@@ -17,13 +17,27 @@ const MODEL_TYPES = [
   'data2vec-audio',
 ] as const
 
+/** All of the family have seven layers and no kernel above ten. */
+const MOST_LAYERS = 32
+const MOST_KERNEL = 1000
+const MOST_REACH_SAMPLES = 10 * SAMPLE_RATE_HZ
+
 export const HubConfig = z
   .object({
     model_type: z.enum(MODEL_TYPES, `expected one of ${MODEL_TYPES.join(', ')}`),
     vocab_size: z.int().min(2).max(100_000).optional(),
     pad_token_id: z.int().min(0).nullable().optional(),
-    conv_kernel: z.array(z.int().min(1)).min(1),
-    conv_stride: z.array(z.int().min(1)).min(1),
+    conv_kernel: z.array(z.int().min(1).max(MOST_KERNEL)).min(1).max(MOST_LAYERS),
+    conv_stride: z.array(z.int().min(1).max(MOST_KERNEL)).min(1).max(MOST_LAYERS),
+    /** What the network was exported as: one of these puts out letters. */
+    architectures: z
+      .array(z.string())
+      .nullable()
+      .optional()
+      .refine(
+        (names) => names == null || names.length === 0 || names.some((name) => name.endsWith('ForCTC')),
+        'expected a network with a CTC head (...ForCTC)',
+      ),
     /** More strided layers behind the network, which would change the frames. */
     add_adapter: z
       .literal(false, 'expected false: models with an adapter behind them are not served')
@@ -32,6 +46,14 @@ export const HubConfig = z
   .refine(({ conv_kernel, conv_stride }) => conv_kernel.length === conv_stride.length, {
     path: ['conv_stride'],
     error: 'expected as many strides as kernels',
+  })
+  .refine((config) => convolutionGeometry(config).hop <= SAMPLE_RATE_HZ, {
+    path: ['conv_stride'],
+    error: 'expected frames of at most a second',
+  })
+  .refine((config) => convolutionGeometry(config).reach <= MOST_REACH_SAMPLES, {
+    path: ['conv_kernel'],
+    error: 'expected frames that hear at most ten seconds',
   })
 export type HubConfig = z.infer<typeof HubConfig>
 
@@ -43,6 +65,12 @@ export const PreprocessorConfig = z.object({
 const token = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
 
 export const TokenizerConfig = z.object({
+  /** One that writes sounds would give a text that nobody can read. */
+  tokenizer_class: z
+    .string()
+    .refine((name) => !/phoneme/i.test(name), 'expected a tokenizer of letters, not of phonemes')
+    .nullable()
+    .optional(),
   word_delimiter_token: token.default('|'),
   pad_token: token.nullable().optional(),
   bos_token: token.nullable().optional(),
@@ -60,11 +88,16 @@ export function isHubConfig(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'model_type' in value
 }
 
+interface Convolutions {
+  readonly conv_kernel: readonly number[]
+  readonly conv_stride: readonly number[]
+}
+
 /** Where the frames of a stack of convolutions without padding lie: all in samples. */
-export function convolutionGeometry({
-  conv_kernel,
-  conv_stride,
-}: Pick<HubConfig, 'conv_kernel' | 'conv_stride'>): { readonly hop: number; readonly reach: number } {
+export function convolutionGeometry({ conv_kernel, conv_stride }: Convolutions): {
+  readonly hop: number
+  readonly reach: number
+} {
   let hop = 1
   let reach = 1
   for (const [layer, kernel] of conv_kernel.entries()) {

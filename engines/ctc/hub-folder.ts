@@ -35,7 +35,7 @@ export async function readHubFolder(files: ModelFiles, value: unknown): Promise<
   const vocabulary = hubVocabulary(await read(files, 'vocab.json', VocabularyFile), tokenizer, hub)
   if ('problem' in vocabulary) throw invalidModel(files, vocabulary.file, vocabulary.problem)
   const { hop, reach } = convolutionGeometry(hub)
-  const config = checked(files, 'vocab.json', ModelConfig, {
+  const derived = ModelConfig.safeParse({
     sample_rate: SAMPLE_RATE_HZ,
     language: languageOf(vocabulary.language),
     frame_seconds: hop / SAMPLE_RATE_HZ,
@@ -46,8 +46,12 @@ export async function readHubFolder(files: ModelFiles, value: unknown): Promise<
     word_delimiter: vocabulary.delimiter,
     decoder: DECODER,
   })
+  if (!derived.success) {
+    const isTiming = derived.error.issues.some(({ path }) => /seconds$/.test(String(path[0])))
+    throw invalidModel(files, isTiming ? 'config.json' : 'vocab.json', issuesOf(derived.error))
+  }
   return {
-    config,
+    config: derived.data,
     layout: {
       file: await networkIn(files),
       input: 'input_values',
@@ -55,6 +59,7 @@ export async function readHubFolder(files: ModelFiles, value: unknown): Promise<
       normalizes: preprocessor.do_normalize,
       isLogits: true,
       unwritten: vocabulary.unwritten,
+      framesFrom: 'config.json: conv_stride',
       fewestSamples: reach,
     },
   }

@@ -17,7 +17,8 @@ export interface VocabularyProblem {
   readonly problem: string
 }
 
-const Flat = z.record(z.string(), z.int().min(0).max(100_000))
+const MOST_TOKENS = 100_000
+const Flat = z.record(z.string(), z.int().min(0).max(MOST_TOKENS))
 export const VocabularyFile = z.union(
   [Flat, z.record(z.string(), Flat)],
   'expected tokens with their indices, or these by language',
@@ -31,9 +32,19 @@ export function hubVocabulary(
   const chosen = byLanguage(file, tokenizer, config.vocab_size)
   if ('problem' in chosen) return chosen
   const indices = new Map(Object.entries(chosen.indices))
-  for (const [index, token] of Object.entries(tokenizer.added_tokens_decoder))
-    indices.set(token, Number(index))
-  const size = config.vocab_size ?? Math.max(-1, ...indices.values()) + 1
+  for (const [index, token] of Object.entries(tokenizer.added_tokens_decoder)) {
+    const known = indices.get(token)
+    if (known !== undefined && known !== Number(index))
+      return problem(
+        'tokenizer_config.json',
+        `added_tokens_decoder: expected ${token} at ${known} as in vocab.json, it is at ${index}`,
+      )
+    // Tokenizers add marks of their own behind what the network puts out.
+    const isBehind = Number(index) >= (config.vocab_size ?? Number.POSITIVE_INFINITY)
+    if (!(isBehind && isMarkOf(tokenizer, token))) indices.set(token, Number(index))
+  }
+  const size = config.vocab_size ?? sizeOf(indices)
+  if (size > MOST_TOKENS) return problem('vocab.json', `expected at most ${MOST_TOKENS} tokens, came ${size}`)
   const tokens: string[] = Array.from({ length: size }, (_, index) => `<${index}>`)
   const named = new Set<number>()
   for (const [token, index] of indices) {
@@ -68,14 +79,28 @@ export function hubVocabulary(
           'tokenizer_config.json',
           `pad_token: expected a token of vocab.json, came ${JSON.stringify(pad)}`,
         )
-  const marks = new Set([tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token])
-  const isMark = (token: string, index: number) =>
-    !named.has(index) || marks.has(token) || /^(<.+>|\[.+\])$/.test(token)
+  // Training took what config.json says for the blank.
+  if (config.pad_token_id != null && config.pad_token_id !== blank)
+    return problem(
+      'config.json',
+      `pad_token_id: expected ${blank}, where tokenizer_config.json has its pad_token, came ${config.pad_token_id}`,
+    )
   const unwritten = [...tokens.keys()].filter((index) => {
     const token = tokens[index] ?? ''
-    return index !== blank && token !== delimiter && isMark(token, index)
+    return index !== blank && token !== delimiter && (!named.has(index) || isMarkOf(tokenizer, token))
   })
   return { tokens, blank, delimiter, unwritten, language: chosen.language }
+}
+
+/** What a tokenizer never writes. */
+function isMarkOf({ bos_token, eos_token, unk_token }: TokenizerConfig, token: string): boolean {
+  return [bos_token, eos_token, unk_token].includes(token) || /^(<.+>|\[.+\])$/.test(token)
+}
+
+function sizeOf(indices: ReadonlyMap<string, number>): number {
+  let highest = -1
+  for (const index of indices.values()) highest = Math.max(highest, index)
+  return highest + 1
 }
 
 /** Of a vocabulary by languages that of the one whose adapter is in the export. */

@@ -14,14 +14,17 @@ const Decoder = z.strictObject({
   hot_word_bonus: z.number().min(0).max(20).default(1.5),
 })
 
+/** Of the longest utterance, 30 s: what is held of it is four times as many bytes. No published model comes near. */
+const MOST_OUTPUTS = 100e6
+
 /** `config.json` of a model folder: what the network's frames and outputs mean, and how to decode them. */
 export const ModelConfig = z
   .strictObject({
     sample_rate: z.literal(SAMPLE_RATE_HZ),
     /** The language that the model speaks, where it is one. */
     language: Language.nullable().default(null),
-    /** From one output to the next; a whole number of samples. */
-    frame_seconds: z.number().positive().max(1),
+    /** From one output to the next; a whole number of samples. Memory grows by the square of how many an utterance has. */
+    frame_seconds: z.number().min(0.005).max(1),
     /** The middle of the sound that the first output stands for, from the start of the input. */
     first_frame_center_seconds: z.number().min(0).max(10),
     /** How far an output looks to each side of its middle. */
@@ -41,6 +44,13 @@ export const ModelConfig = z
         path: ['frame_seconds'],
         message: `expected a whole number of samples at ${SAMPLE_RATE_HZ} Hz, came ${samples}`,
       })
+    const outputs = (30 / config.frame_seconds) * config.tokens.length
+    if (outputs > MOST_OUTPUTS)
+      context.addIssue({
+        code: 'custom',
+        path: ['frame_seconds'],
+        message: `expected at most ${MOST_OUTPUTS} outputs in 30 s, ${config.tokens.length} tokens make ${Math.round(outputs)}`,
+      })
     if (new Set(config.tokens).size !== config.tokens.length)
       context.addIssue({ code: 'custom', path: ['tokens'], message: 'expected each token once' })
     if (config.blank_index >= config.tokens.length)
@@ -48,6 +58,12 @@ export const ModelConfig = z
         code: 'custom',
         path: ['blank_index'],
         message: `expected the index of one of ${config.tokens.length} tokens, came ${config.blank_index}`,
+      })
+    if (config.tokens[config.blank_index] === config.word_delimiter)
+      context.addIssue({
+        code: 'custom',
+        path: ['word_delimiter'],
+        message: 'expected another token than the blank',
       })
     if (!config.tokens.includes(config.word_delimiter))
       context.addIssue({

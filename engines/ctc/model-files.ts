@@ -1,11 +1,15 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
 import { EngineError, type ModelFiles } from '../engine.ts'
 import { openSession } from '../onnx/runtime.ts'
 import { SessionError } from '../onnx/session-error.ts'
+import { readTextFile, TextFileError } from '../text/text-file.ts'
 
 /** Reads the files of a model folder; what is wrong with one is an `EngineError` that names it. */
+
+/** The vocabulary of a thousand languages is below 10 MB; beyond this a file is something else. */
+const MOST_BYTES = 32 << 20
 
 export async function readNeeded(files: ModelFiles, name: string): Promise<string> {
   const text = await readOptional(files, name)
@@ -14,12 +18,16 @@ export async function readNeeded(files: ModelFiles, name: string): Promise<strin
 }
 
 /** Null where there is no such file. */
-export async function readOptional(files: ModelFiles, name: string): Promise<string | null> {
+export async function readOptional(
+  files: ModelFiles,
+  name: string,
+  mostBytes = MOST_BYTES,
+): Promise<string | null> {
   try {
-    return await readFile(join(files.folder, name), 'utf8')
+    return await readTextFile(join(files.folder, name), mostBytes)
   } catch (error) {
-    if (isMissing(error)) return null
-    throw invalidModel(files, name, `cannot be read: ${messageOf(error)}`, error)
+    if (error instanceof TextFileError) throw invalidModel(files, name, error.message, error)
+    throw error
   }
 }
 
@@ -35,8 +43,12 @@ export async function namesIn(files: ModelFiles, folder: string): Promise<string
 
 /** A session of one file, on the model's device. */
 export async function openNetwork(files: ModelFiles, name: string): Promise<InferenceSession> {
+  const path = join(files.folder, name)
+  const found = await stat(path).catch(() => null)
+  // The runtime would wait for a pipe for ever.
+  if (found !== null && !found.isFile()) throw invalidModel(files, name, 'is no file')
   try {
-    return await openSession(join(files.folder, name), { threads: files.threads, device: files.device })
+    return await openSession(path, { threads: files.threads, device: files.device })
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
     switch (error.problem) {
@@ -63,6 +75,6 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

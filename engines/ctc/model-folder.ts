@@ -1,4 +1,4 @@
-import type { ModelFiles } from '../engine.ts'
+import { EngineError, type ModelFiles } from '../engine.ts'
 import { ArpaError } from '../text/arpa.ts'
 import { LanguageModel } from '../text/language-model.ts'
 import { buildLexicon, type Lexicon, LexiconError } from '../text/lexicon.ts'
@@ -8,7 +8,8 @@ import { Decoders } from './decoders.ts'
 import { isHubConfig } from './hub-config.ts'
 import { readHubFolder } from './hub-folder.ts'
 import { jsonOf, type ModelConfig, parseConfig } from './model-config.ts'
-import { invalidModel, openNetwork, readNeeded, readOptional } from './model-files.ts'
+import { invalidModel, messageOf, openNetwork, readNeeded, readOptional } from './model-files.ts'
+import { trialProblem } from './trial.ts'
 
 /** A loaded model: the network, and what turns its outputs into words. */
 export interface CtcModel {
@@ -18,6 +19,11 @@ export interface CtcModel {
   /** Of the task at hand; the plain one in a model that was just loaded. */
   readonly decoder: Decoder
 }
+
+/** What Node can hold as one text. */
+const MOST_WORDS_BYTES = 500e6
+/** Of one frame of the search, 36 bytes each. */
+const MOST_CANDIDATES = 4e6
 
 export interface LoadOptions {
   /** Leave lexicon and language model aside. */
@@ -41,14 +47,30 @@ export async function loadModel(files: ModelFiles, options: LoadOptions = {}): P
   const { lexicon, model } = options.greedy
     ? { lexicon: null, model: null }
     : await readWords(files, config, letters)
-  const session = await openNetwork(files, layout.file)
-  const problem = AcousticModel.interfaceProblem(session, layout, config.tokens.length)
-  if (problem !== null) {
-    await session.release()
-    throw invalidModel(files, layout.file, problem)
-  }
   const decoders = new Decoders(config, lexicon, model, letters)
-  return { config, acoustic: new AcousticModel(session, config, layout), decoders, decoder: decoders.plain }
+  const acoustic = await openAcoustic(files, config, layout)
+  return { config, acoustic, decoders, decoder: decoders.plain }
+}
+
+/** The network, tried: nothing of it stays open where it is not what the folder says. */
+async function openAcoustic(
+  files: ModelFiles,
+  config: ModelConfig,
+  layout: NetworkLayout,
+): Promise<AcousticModel> {
+  const session = await openNetwork(files, layout.file)
+  const acoustic = new AcousticModel(session, config, layout)
+  try {
+    const problem =
+      AcousticModel.interfaceProblem(session, layout, config.tokens.length) ??
+      (await trialProblem(acoustic, layout))
+    if (problem !== null) throw invalidModel(files, layout.file, problem)
+    return acoustic
+  } catch (error) {
+    await acoustic.release()
+    if (error instanceof EngineError) throw error
+    throw invalidModel(files, layout.file, `does not run: ${messageOf(error)}`, error)
+  }
 }
 
 async function readFolder(files: ModelFiles): Promise<FolderConfig> {
@@ -69,6 +91,7 @@ function ownLayout(config: ModelConfig): NetworkLayout {
     normalizes: false,
     isLogits: false,
     unwritten: [],
+    framesFrom: 'config.json: frame_seconds',
     fewestSamples: Math.round(2 * config.context_seconds * config.sample_rate),
   }
 }
@@ -85,8 +108,8 @@ async function readWords(
   config: ModelConfig,
   letters: readonly number[],
 ): Promise<{ lexicon: Lexicon | null; model: LanguageModel | null }> {
-  const arpa = await readOptional(files, 'language-model.arpa')
-  const listed = await readOptional(files, 'lexicon.txt')
+  const arpa = await readOptional(files, 'language-model.arpa', MOST_WORDS_BYTES)
+  const listed = await readOptional(files, 'lexicon.txt', MOST_WORDS_BYTES)
   const model = arpa === null ? null : parsedBy(files, 'language-model.arpa', () => LanguageModel.parse(arpa))
   const words = listed?.split(/\r?\n/).map((line) => line.trim()) ?? model?.words() ?? null
   if (words === null) return { lexicon: null, model: null }
@@ -94,6 +117,13 @@ async function readWords(
   const tokens = new Map(letters.map((letter) => [config.tokens[letter] ?? '', letter]))
   const lexicon = parsedBy(files, file, () => buildLexicon(words, (character) => tokens.get(character)))
   if (lexicon.words.length === 0) throw invalidModel(files, file, 'has no words')
+  const candidates = config.decoder.beam_width * lexicon.widest
+  if (candidates > MOST_CANDIDATES)
+    throw invalidModel(
+      files,
+      'config.json',
+      `decoder.beam_width: expected at most ${Math.floor(MOST_CANDIDATES / lexicon.widest)} where ${lexicon.widest} letters may begin a word (${file}), came ${config.decoder.beam_width}`,
+    )
   return { lexicon, model }
 }
 

@@ -15,6 +15,12 @@ export function normalize(samples: Float32Array): void {
   for (let at = 0; at < samples.length; at++) samples[at] = ((samples[at] ?? 0) - mean) * scale
 }
 
+/** Whether no value is NaN, and none is so large that a row cannot be a share of it. */
+export function areNumbers(values: Float32Array): boolean {
+  for (const value of values) if (!(value < Number.POSITIVE_INFINITY)) return false
+  return true
+}
+
 /**
  * [frame][token] logits become natural log probabilities. What the `unwritten` tokens have goes to the blank: a mark such as
  * `<unk>` writes nothing.

@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import type { Emission, Encoded } from './emission.ts'
-import { running } from './failures.ts'
+import { notNumbers, running } from './failures.ts'
 import type { GreedySearch } from './greedy-search.ts'
 
 /**
@@ -55,7 +55,7 @@ export class GraphLoop implements GreedySearch {
       await between()
       const feeds = { ...fixed, ...carried }
       const said = await running('the search', () => this.#session.run(feeds))
-      collect(said, items, found)
+      collect(said, lengths, found)
       const frame = taken(said, 'next_frame')
       carried = {
         frame,
@@ -77,12 +77,15 @@ interface Carried {
   readonly [input: string]: Tensor
 }
 
-function collect(said: InferenceSession.OnnxValueMapType, items: number, into: Emission[][]): void {
+function collect(said: InferenceSession.OnnxValueMapType, lengths: BigInt64Array, into: Emission[][]): void {
+  const items = lengths.length
   const tokens = wholes(taken(said, 'tokens'))
   const frames = wholes(taken(said, 'frames'))
   const durations = wholes(taken(said, 'durations'))
   const probabilities = taken(said, 'probabilities').data
   for (const [index, token] of tokens.entries()) {
+    const isActive = (frames[index] ?? 0n) < (lengths[index % items] ?? 0n)
+    if (isActive && Number.isNaN(Number(probabilities[index]))) throw notNumbers('decoder_joint', 'outputs')
     if (token < 0n) continue
     into[index % items]?.push({
       token: Number(token),

@@ -10,7 +10,8 @@ import type { SearchOptions } from './step-model.ts'
 /** The loop's file beside the model's is called so, with a digest of what it was made from. */
 const PREFIX = '.loop-'
 /** It has this ending until it was held against the step loop; two processes may load one model. */
-const UNPROVEN = `.unproven-${process.pid}`
+const UNPROVEN_PREFIX = '.unproven-'
+const UNPROVEN = `${UNPROVEN_PREFIX}${process.pid}`
 /** Weights below this are copied: a reference would take as much. */
 const REFERENCE_FROM_BYTES = 1024
 
@@ -55,13 +56,26 @@ export async function writeLoopCopy(
   return path
 }
 
-/** Puts a written loop at its place; those of other options or an older model go. */
+/** Puts a written loop at its place; those of other options or an older model go, and what a process that was killed left. */
 export async function keepLoop(made: ReadModel, place: string): Promise<void> {
   await rename(`${place}${UNPROVEN}`, place)
   const ours = `${PREFIX}${basename(made.path, '.onnx')}-`
-  const others = (name: string) => name.startsWith(ours) && name.endsWith('.onnx') && name !== basename(place)
+  const others = (name: string) =>
+    name.startsWith(ours) && name !== basename(place) && (name.endsWith('.onnx') || isAbandoned(name))
   for (const name of (await readdir(dirname(place))).filter(others))
     await rm(join(dirname(place), name), { force: true })
+}
+
+function isAbandoned(name: string): boolean {
+  const pid = Number(name.split(UNPROVEN_PREFIX)[1])
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    // EPERM: somebody else's process runs under this number.
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH'
+  }
 }
 
 /** ONNX lets weights lie anywhere in a file: here they are a part of another model's. */

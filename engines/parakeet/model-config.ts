@@ -24,7 +24,8 @@ export const ModelConfig = z.object({
   features_size: z.int().min(1).max(512).default(80),
   /** Feature frames to an encoder frame. */
   subsampling_factor: z.int().min(1).max(64).default(8),
-  max_tokens_per_step: z.int().min(1).max(1000).default(10),
+  /** Beyond some tens a frame is a loop, and its tokens would fill the memory. */
+  max_tokens_per_step: z.int().min(1).max(100).default(10),
   /** What the model speaks; null where nobody said. */
   languages: z.array(Language).min(1).nullable().default(null),
   /** The longest stretch that the encoder sees at once. */

@@ -1,14 +1,17 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { ModelFiles } from '../engine.ts'
+import { EngineError, type ModelFiles } from '../engine.ts'
+import { readTextFile, TextFileError } from '../text/text-file.ts'
+import type { Acoustics } from './acoustics.ts'
 import { invalidModel, messageOf } from './failures.ts'
 import { FeatureExtractor } from './features.ts'
 import { frameSeconds, MODEL_TYPES, type ModelConfig, parseConfig } from './model-config.ts'
 import { openSearch } from './open-search.ts'
-import { type Acoustics, CtcRecognizer, type Recognizer, TransducerRecognizer } from './recognizer.ts'
+import { CtcRecognizer, type Recognizer, TransducerRecognizer } from './recognizer.ts'
 import { openNetwork } from './sessions.ts'
 import { portsOf } from './step-model.ts'
+import { heardInTrial, trialSound } from './trial.ts'
 import { Vocabulary, VocabularyError } from './vocabulary.ts'
 
 /** A loaded model: its networks, and what their outputs mean. */
@@ -21,6 +24,9 @@ export interface ParakeetModel {
 
 /** A GPU computes a batch as fast as an item; this many windows of 30 s fit beside a model of 0.6 billion in 8 GB. */
 const ITEMS_ON_GPU = 16
+
+/** The vocabularies of published models are below 200 KB. */
+const MOST_BYTES = 32 << 20
 
 /** Of several precisions in one folder the first of these is taken. */
 const SUFFIXES = ['', '.int8', '.fp16'] as const
@@ -65,21 +71,41 @@ async function openRecognizer(
     network,
     networkFile,
     itemsAtOnce: files.device === 'cpu' ? 1 : ITEMS_ON_GPU,
+    subsampling: config.subsampling_factor,
     invalid: (file, problem) => invalidModel(files.runtimeModelId, file, problem),
   }
-  if (kind === 'ctc') return new CtcRecognizer(acoustics, vocabulary.size, config.subsampling_factor)
+  const heard = await tried(files, networkFile, () =>
+    heardInTrial(acoustics, kind === 'ctc' ? vocabulary.size : null),
+  )
+  if (kind === 'ctc') return new CtcRecognizer(acoustics, vocabulary.size)
   const name = `decoder_joint-model${suffix}.onnx`
   const search = await openSearch({
     files,
     name,
     path: join(files.folder, name),
+    channels: heard.channels,
     options: {
       tokens: vocabulary.size,
       mostTokens: config.max_tokens_per_step,
       hasDurations: kind === 'tdt',
     },
   })
-  return new TransducerRecognizer(acoustics, search)
+  releasedOnError(() => search.release())
+  const recognizer = new TransducerRecognizer(acoustics, search)
+  await tried(files, name, () => recognizer.recognize([trialSound()], async () => {}))
+  return recognizer
+}
+
+/** What a network does not do in a trial it will never do; but for want of memory. */
+async function tried<Said>(files: ModelFiles, file: string, run: () => Promise<Said>): Promise<Said> {
+  try {
+    return await run()
+  } catch (error) {
+    const code = error instanceof EngineError ? error.taskError.code : null
+    if (code === 'out_of_memory' || code === 'invalid_model') throw error
+    const said = messageOf(error).replace(`${file}: `, '')
+    throw invalidModel(files.runtimeModelId, file, `does not run: ${said}`, error)
+  }
 }
 
 async function openAcoustic(
@@ -142,10 +168,13 @@ function readVocabulary(files: ModelFiles, text: string): Vocabulary {
   }
 }
 
-function readNeeded(files: ModelFiles, name: string): Promise<string> {
-  return readFile(join(files.folder, name), 'utf8').catch((error: unknown) => {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    const problem = isMissing ? 'is missing' : `cannot be read: ${messageOf(error)}`
-    throw invalidModel(files.runtimeModelId, name, problem, error)
-  })
+async function readNeeded(files: ModelFiles, name: string): Promise<string> {
+  try {
+    const text = await readTextFile(join(files.folder, name), MOST_BYTES)
+    if (text !== null) return text
+  } catch (error) {
+    if (error instanceof TextFileError) throw invalidModel(files.runtimeModelId, name, error.message, error)
+    throw error
+  }
+  throw invalidModel(files.runtimeModelId, name, 'is missing')
 }

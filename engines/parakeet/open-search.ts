@@ -8,7 +8,7 @@ import { invalidModel, messageOf } from './failures.ts'
 import { GraphLoop } from './graph-loop.ts'
 import type { GreedySearch } from './greedy-search.ts'
 import { keepLoop, loopPath, type ReadModel, readStepModel, writeLoop, writeLoopCopy } from './loop-file.ts'
-import { openNetwork } from './sessions.ts'
+import { needFile, openNetwork } from './sessions.ts'
 import { StepLoop } from './step-loop.ts'
 import { portsOf, type SearchOptions, stepModelOf } from './step-model.ts'
 
@@ -17,6 +17,8 @@ export interface SearchSource {
   /** The `decoder_joint` model: its name in the folder, and where it is. */
   readonly name: string
   readonly path: string
+  /** Of the encoder's outputs. */
+  readonly channels: number
   readonly options: SearchOptions
 }
 
@@ -25,6 +27,7 @@ export interface SearchSource {
  * the first time; the step loop stays where the graph cannot be built or opened, or finds other tokens.
  */
 export async function openSearch(source: SearchSource): Promise<GreedySearch> {
+  await needFile(source.files, source.name)
   const place = await loopPath(source.path, source.options)
   const known = await openLoop(source, place)
   if (known !== null) return known
@@ -39,8 +42,8 @@ export async function openSearch(source: SearchSource): Promise<GreedySearch> {
 }
 
 async function openSteps(source: SearchSource, made: ReadModel): Promise<StepLoop> {
-  const { files, name, options } = source
-  const checked = stepModelOf(made.model.graph, options)
+  const { files, name, options, channels } = source
+  const checked = stepModelOf(made.model.graph, options, channels)
   if ('problem' in checked) throw invalidModel(files.runtimeModelId, name, checked.problem)
   return new StepLoop(await openNetwork(files, name), checked.stepModel)
 }
@@ -50,11 +53,10 @@ async function openLoop(source: SearchSource, path: string): Promise<GraphLoop |
   const session = await openSession(path, source.files).catch(() => null)
   if (session === null) return null
   const [layers, , hidden] = portsOf(session).inputs.find(({ name }) => name === 'states_1')?.shape ?? []
-  return new GraphLoop(session, {
-    layers: Number(layers),
-    hidden: Number(hidden),
-    blank: source.options.tokens - 1,
-  })
+  if (typeof layers === 'number' && typeof hidden === 'number')
+    return new GraphLoop(session, { layers, hidden, blank: source.options.tokens - 1 })
+  await session.release()
+  return null
 }
 
 async function builtBeside(
@@ -75,7 +77,8 @@ async function builtBeside(
 
 /** The runtime follows no reference out of a folder, which a link to a weights file is: then the weights are copied. */
 async function builtCopy(source: SearchSource, made: ReadModel, steps: StepLoop): Promise<GraphLoop | null> {
-  const folder = await mkdtemp(join(tmpdir(), 'dalston-loop-'))
+  const folder = await mkdtemp(join(tmpdir(), 'dalston-loop-')).catch(() => null)
+  if (folder === null) return null
   try {
     const path = await writeLoopCopy(made, folder, source.options).catch(() => null)
     return path === null ? null : await openTrusted(source, made, path, steps)
@@ -91,7 +94,7 @@ async function openTrusted(
   steps: StepLoop,
 ): Promise<GraphLoop | null> {
   const loop = await openLoop(source, path)
-  if (loop === null || (await agree(loop, steps, made))) return loop
+  if (loop === null || (await agree(loop, steps, made, source.channels))) return loop
   await loop.release()
   return null
 }
@@ -103,9 +106,12 @@ const MEASURING = /^DynamicQuantize/
  * Whether both find the same tokens in noise: an export may have a batch of one baked in. A network with activations
  * quantised on the way must agree item by item, and run for two.
  */
-async function agree(loop: GraphLoop, steps: StepLoop, { model }: ReadModel): Promise<boolean> {
-  const channels = model.graph.inputs.find(({ name }) => name === 'encoder_outputs')?.shape?.[1]
-  if (typeof channels !== 'number') return true
+async function agree(
+  loop: GraphLoop,
+  steps: StepLoop,
+  { model }: ReadModel,
+  channels: number,
+): Promise<boolean> {
   const isMeasuring = model.graph.nodes.some(({ operator }) => MEASURING.test(operator))
   try {
     const [one, two] = [noise(channels, [8]), noise(channels, [8, 5])]

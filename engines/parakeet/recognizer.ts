@@ -1,9 +1,6 @@
-import type { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { EngineError } from '../engine.ts'
+import { type Acoustics, encoded, frameLogits, releaseAcoustics } from './acoustics.ts'
 import { ctcGreedy } from './ctc-greedy.ts'
 import type { Emission, Encoded } from './emission.ts'
-import { running } from './failures.ts'
-import type { FeatureExtractor } from './features.ts'
 import type { GreedySearch } from './greedy-search.ts'
 
 /** `heard` of the items went through the encoder, which is most of the work. */
@@ -14,17 +11,6 @@ export interface Recognizer {
   /** Tokens of each item of samples. `between` is called between the networks' runs: it may throw to end the work. */
   recognize(items: readonly Float32Array[], between: Between): Promise<Emission[][]>
   release(): Promise<void>
-}
-
-export interface Acoustics {
-  readonly features: FeatureExtractor
-  /** The encoder, or the whole network of a CTC model. */
-  readonly network: InferenceSession
-  readonly networkFile: string
-  /** How many items the network takes at once: one on a CPU, where a batch gains nothing and a cancel waits longer. */
-  readonly itemsAtOnce: number
-  /** The error for what the network says and should not. */
-  readonly invalid: (file: string, problem: string) => EngineError
 }
 
 /** Encoder and greedy search: TDT and RNN-T. */
@@ -38,38 +24,19 @@ export class TransducerRecognizer implements Recognizer {
   }
 
   async recognize(items: readonly Float32Array[], between: Between): Promise<Emission[][]> {
-    const encoded: Encoded[] = []
+    const parts: Encoded[] = []
     let heard = 0
     for (const part of partsOf(items, this.#acoustics.itemsAtOnce)) {
       await between(heard)
-      encoded.push(await this.#encode(part))
+      parts.push(await encoded(this.#acoustics, part))
       heard += part.length
     }
-    return this.#search.search(stacked(encoded), () => between(heard))
+    return this.#search.search(stacked(parts), () => between(heard))
   }
 
   async release(): Promise<void> {
     await releaseAcoustics(this.#acoustics)
     await this.#search.release()
-  }
-
-  async #encode(items: readonly Float32Array[]): Promise<Encoded> {
-    const { network, networkFile, invalid } = this.#acoustics
-    const { values, lengths } = await this.#acoustics.features.extract(items)
-    const feeds = { audio_signal: values, length: lengths }
-    const said = await running(networkFile, () => network.run(feeds, ['outputs', 'encoded_lengths']))
-    const outputs = floats(said.outputs)
-    const [count, channels = 0, frames = 0] = outputs?.dims ?? []
-    if (outputs === null || outputs.dims.length !== 3 || count !== items.length)
-      throw invalid(
-        networkFile,
-        `outputs: expected float32 [${items.length}, channels, frames], came ${described(said.outputs)}`,
-      )
-    const ends = said.encoded_lengths
-    if (ends === undefined || ends.dims.length !== 1 || ends.size !== items.length)
-      throw invalid(networkFile, `encoded_lengths: expected [${items.length}], came ${described(ends)}`)
-    const each = Array.from({ length: items.length }, (_, item) => Math.min(frames, Number(ends.data[item])))
-    return { data: outputs.data, items: items.length, channels, frames, lengths: each }
   }
 }
 
@@ -77,45 +44,24 @@ export class TransducerRecognizer implements Recognizer {
 export class CtcRecognizer implements Recognizer {
   readonly #acoustics: Acoustics
   readonly #tokens: number
-  readonly #subsampling: number
 
-  constructor(acoustics: Acoustics, tokens: number, subsampling: number) {
+  constructor(acoustics: Acoustics, tokens: number) {
     this.#acoustics = acoustics
     this.#tokens = tokens
-    this.#subsampling = subsampling
   }
 
   async recognize(items: readonly Float32Array[], between: Between): Promise<Emission[][]> {
     const found: Emission[][] = []
     for (const part of partsOf(items, this.#acoustics.itemsAtOnce)) {
       await between(found.length)
-      found.push(...(await this.#recognize(part)))
+      for (const { rows, frames } of await frameLogits(this.#acoustics, part, this.#tokens))
+        found.push(ctcGreedy(rows, frames, this.#tokens, this.#tokens - 1))
     }
     return found
   }
 
   release(): Promise<void> {
     return releaseAcoustics(this.#acoustics)
-  }
-
-  async #recognize(items: readonly Float32Array[]): Promise<Emission[][]> {
-    const { network, networkFile, invalid } = this.#acoustics
-    const { values, lengths } = await this.#acoustics.features.extract(items)
-    const feeds = { audio_signal: values, length: lengths }
-    const said = await running(networkFile, () => network.run(feeds, ['logprobs']))
-    const logits = floats(said.logprobs)
-    const [count, frames = 0, tokens] = logits?.dims ?? []
-    if (logits === null || logits.dims.length !== 3 || count !== items.length || tokens !== this.#tokens)
-      throw invalid(
-        networkFile,
-        `logprobs: expected float32 [${items.length}, frames, ${this.#tokens}] (vocab.txt), came ${described(said.logprobs)}`,
-      )
-    return items.map((_, item) => {
-      // The network says no lengths: they follow from the features' (onnx-asr does the same).
-      const heard = Math.ceil(Number(lengths.data[item]) / this.#subsampling)
-      const rows = logits.data.subarray(item * frames * this.#tokens)
-      return ctcGreedy(rows, Math.min(frames, heard), this.#tokens, this.#tokens - 1)
-    })
   }
 }
 
@@ -137,17 +83,4 @@ function stacked(parts: readonly Encoded[]): Encoded {
 function partsOf<Item>(items: readonly Item[], size: number): Item[][] {
   const count = Math.ceil(items.length / size)
   return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size))
-}
-
-async function releaseAcoustics({ features, network }: Acoustics): Promise<void> {
-  await features.release()
-  await network.release()
-}
-
-function floats(tensor: Tensor | undefined): { data: Float32Array; dims: readonly number[] } | null {
-  return tensor?.data instanceof Float32Array ? { data: tensor.data, dims: tensor.dims } : null
-}
-
-function described(tensor: Tensor | undefined): string {
-  return tensor === undefined ? 'nothing' : `${tensor.type} [${tensor.dims.join(', ')}]`
 }

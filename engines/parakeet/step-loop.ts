@@ -2,9 +2,9 @@ import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import { largest, probabilityOf } from './ctc-greedy.ts'
 import type { Emission, Encoded } from './emission.ts'
-import { running } from './failures.ts'
+import { notNumbers, running } from './failures.ts'
 import type { GreedySearch } from './greedy-search.ts'
-import { STEP_OUTPUTS, type StepModel } from './step-model.ts'
+import { STEP_OUTPUTS, type StepModel, widthProblem } from './step-model.ts'
 import { nextPlace } from './transducer-step.ts'
 
 /** A look at the clock after each step would cost little; a turn of the event loop after each would not. */
@@ -36,7 +36,7 @@ export class StepLoop implements GreedySearch {
 
   async #searchItem(encoded: Encoded, item: number, between: () => Promise<void>): Promise<Emission[]> {
     const { Tensor } = await onnxRuntime()
-    const { tokens, blank, mostTokens, layers, hidden, wholeType } = this.#model
+    const { tokens, blank, mostTokens, hasDurations, layers, hidden, wholeType } = this.#model
     const whole = (value: number, dims: number[]) =>
       wholeType === 'int64'
         ? new Tensor('int64', BigInt64Array.of(BigInt(value)), dims)
@@ -57,15 +57,19 @@ export class StepLoop implements GreedySearch {
       }
       const said = await running('decoder_joint', () => this.#session.run(feeds, STEP_OUTPUTS))
       const logits = floats(said.outputs)
+      const problem = widthProblem(logits.length, tokens, hasDurations)
+      if (problem !== null) throw new TypeError(problem)
       const byToken = logits.subarray(0, tokens)
       const token = largest(byToken)
-      const duration = logits.length > tokens ? largest(logits.subarray(tokens)) : 0
+      const probability = probabilityOf(byToken, token)
+      if (Number.isNaN(probability)) throw notNumbers('decoder_joint', 'outputs')
+      const duration = hasDurations ? largest(logits.subarray(tokens)) : 0
       if (token !== blank) {
         found.push({
           token,
           frame: place.frame,
           frames: duration,
-          probability: probabilityOf(byToken, token),
+          probability,
         })
         last = token
         if (said.output_states_1 !== undefined && said.output_states_2 !== undefined)

@@ -6,6 +6,7 @@ export interface StepModel {
   readonly tokens: number
   readonly blank: number
   readonly mostTokens: number
+  readonly hasDurations: boolean
   readonly layers: number
   readonly hidden: number
   /** Of `targets` and `target_length`. */
@@ -40,10 +41,11 @@ export const STEP_INPUTS = [
 ] as const
 export const STEP_OUTPUTS = ['outputs', 'output_states_1', 'output_states_2'] as const
 
-/** From a model's own inputs and outputs, or what is wrong with them. */
+/** From a model's own inputs and outputs, or what is wrong with them; `channels` are the encoder's, where they are known. */
 export function stepModelOf(
   { inputs, outputs }: Ports,
   search: SearchOptions,
+  channels: number | null = null,
 ): { stepModel: StepModel } | { problem: string } {
   const names = (values: readonly { readonly name: string }[]) => values.map(({ name }) => name).join(', ')
   for (const name of STEP_INPUTS)
@@ -58,6 +60,9 @@ export function stepModelOf(
     return {
       problem: `input_states_1: expected float32 [layers, batch, hidden] with known sizes, it is ${state?.type} [${state?.shape?.join(', ')}]`,
     }
+  const heard = inputs.find(({ name }) => name === 'encoder_outputs')?.shape?.[1]
+  if (channels !== null && typeof heard === 'number' && heard !== channels)
+    return { problem: `encoder_outputs: expected ${channels} channels, as the encoder has, it has ${heard}` }
   const wholeType = inputs.find(({ name }) => name === 'targets')?.type
   if (wholeType !== 'int32' && wholeType !== 'int64')
     return { problem: `targets: expected int32 or int64, it is ${wholeType}` }
@@ -69,6 +74,7 @@ export function stepModelOf(
       tokens: search.tokens,
       blank: search.tokens - 1,
       mostTokens: search.mostTokens,
+      hasDurations: search.hasDurations,
       layers,
       hidden,
       wholeType,
@@ -76,7 +82,8 @@ export function stepModelOf(
   }
 }
 
-function widthProblem(wide: number, tokens: number, hasDurations: boolean): string | null {
+/** What is wrong with how many numbers a step says; null where nothing is. */
+export function widthProblem(wide: number, tokens: number, hasDurations: boolean): string | null {
   if (hasDurations ? wide > tokens + 1 : wide === tokens) return null
   const expected = hasDurations ? `${tokens} tokens and at least two durations` : `${tokens} tokens`
   return `outputs: expected ${expected} (vocab.txt, config.json: model_type), it has ${wide}`

@@ -3,6 +3,8 @@ const WORD_START = '▁'
 const BLANK = '<blk>'
 /** Tokens that steer and write nothing: `<unk>`, `<pad>`, `<|en|>`. */
 const CONTROL = /^(?:<\|.*\|>|<unk>|<pad>|<s>|<\/s>)$/
+/** Part of a letter: what SentencePiece writes where it has no token for one. */
+const BYTE = /^<0x[0-9A-F]{2}>$/
 /** Marks that stand behind a word, or around one. */
 const PUNCTUATION = /^\p{P}+$/u
 
@@ -45,7 +47,11 @@ export class Vocabulary {
         )
       if (pieces[Number(id)] !== undefined)
         throw new VocabularyError(`line ${index + 1}: the number ${id} stands there twice`)
-      pieces[Number(id)] = entry.slice(0, space)
+      // Some exporters write the sign as what it stands for.
+      const piece = entry.slice(0, space).replaceAll(' ', WORD_START)
+      if (BYTE.test(piece))
+        throw new VocabularyError(`line ${index + 1}: ${piece}: tokens that are bytes are not supported`)
+      pieces[Number(id)] = piece
     }
     const missing = Array.from(pieces, (piece) => piece !== undefined).indexOf(false)
     if (missing >= 0) throw new VocabularyError(`expected every number once, ${missing} is missing`)
@@ -53,6 +59,10 @@ export class Vocabulary {
       throw new VocabularyError(
         `expected ${BLANK} as the last of at least two tokens, the last is ${JSON.stringify(pieces.at(-1) ?? null)}`,
       )
+    if (pieces.indexOf(BLANK) < pieces.length - 1)
+      throw new VocabularyError(`expected ${BLANK} once, it is ${pieces.indexOf(BLANK)} as well`)
+    if (!pieces.some((piece) => piece.startsWith(WORD_START)))
+      throw new VocabularyError(`expected tokens that begin with ${WORD_START}: without it no word ends`)
     return new Vocabulary(pieces)
   }
 }

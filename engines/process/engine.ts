@@ -90,6 +90,7 @@ function engineOf(description: ProcessDescription, folder: string): ProcessEngin
         const link = await program()
         await tellOf(model, link)
         model.link = link
+        context.signal.throwIfAborted()
       }
       return runTask(model.link, task, model.name, context, description.grace_seconds * 1000)
     },

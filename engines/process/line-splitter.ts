@@ -23,6 +23,11 @@ export class LineSplitter {
     return lines
   }
 
+  /** What came behind the last end of a line. */
+  rest(): string {
+    return Buffer.concat(this.#parts).toString('utf8')
+  }
+
   #add(part: Buffer): void {
     this.#bytes += part.length
     if (this.#bytes > this.#mostBytes)

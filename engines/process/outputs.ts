@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { Language } from '#protocol/language.ts'
@@ -6,6 +6,7 @@ import { StageSummary, type TranscribeSummary } from '#protocol/summary.ts'
 import { LanguageSource, type PipelineWarning, Segment } from '#protocol/transcript.ts'
 import { type EngineStage, type EngineTask, STAGE_ARTIFACTS, type StageOutputs } from '../engine.ts'
 import { badOutput, firstIssue } from './faults.ts'
+import { LineSplitter } from './line-splitter.ts'
 
 type Said = Readonly<Record<string, unknown>>
 
@@ -47,7 +48,7 @@ async function transcribed(
   const asked = task.parameters.language
   const { language = asked, speaker_count } = parsed.data
   const source = asked === null ? 'detected' : 'requested'
-  const counts = await count(join(task.outputFolder, 'transcript.jsonl'))
+  const counts = await count(join(task.outputFolder, 'transcript.jsonl'), task.inputs.audio.end)
   const { granularity } = task.parameters
   const hasWords = counts.timedWords > 0 || counts.segments === 0
   return {
@@ -65,21 +66,31 @@ async function transcribed(
   }
 }
 
+/** A segment of fifteen minutes with all its words is a tenth of it. */
+const MOST_LINE_BYTES = 4 << 20
+/** Models fill sound up to such a length, and may hear something there. Far behind the end are other units than seconds. */
+const MOST_BEHIND_SECONDS = 30
+
 /** Reads a transcript through. */
 async function count(
   path: string,
+  audioEnd: number,
 ): Promise<{ segments: number; words: number; timedWords: number; characters: number }> {
   const counts = { segments: 0, words: 0, timedWords: 0, characters: 0 }
   await using file = await open(path)
   let line = 0
   let start = 0
-  for await (const text of file.readLines({ autoClose: false })) {
+  for await (const text of linesOf(file)) {
     line += 1
-    if (text === '') continue
+    if (text.trim() === '') continue
     const segment = segmentOf(text, line)
     if (segment.start < start)
       throw badOutput(
         `transcript.jsonl, line ${line}: expected segments in time order, ${segment.start} comes after ${start}.`,
+      )
+    if (segment.start > audioEnd + MOST_BEHIND_SECONDS)
+      throw badOutput(
+        `transcript.jsonl, line ${line}: expected seconds of a recording that ends at ${audioEnd}, came ${segment.start}.`,
       )
     start = segment.start
     counts.segments += 1
@@ -88,6 +99,23 @@ async function count(
     counts.characters += segment.text.length
   }
   return counts
+}
+
+async function* linesOf(file: FileHandle): AsyncGenerator<string> {
+  const lines = new LineSplitter(MOST_LINE_BYTES)
+  let count = 0
+  try {
+    for await (const chunk of file.createReadStream({ autoClose: false })) {
+      for (const line of lines.push(chunk)) {
+        count += 1
+        yield line
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw badOutput(`transcript.jsonl, line ${count + 1}: ${error.message}.`)
+  }
+  yield lines.rest()
 }
 
 function segmentOf(text: string, line: number): Segment {
@@ -101,6 +129,11 @@ function segmentOf(text: string, line: number): Segment {
   if (!segment.success) throw badOutput(`transcript.jsonl, line ${line}: ${firstIssue(segment.error)}.`)
   if (segment.data.end < segment.data.start)
     throw badOutput(`transcript.jsonl, line ${line}: expected an end behind its start.`)
+  const backwards = segment.data.words.findIndex(({ start, end }) => end < start)
+  if (backwards >= 0)
+    throw badOutput(
+      `transcript.jsonl, line ${line}: words.${backwards}.end: expected an end behind its start.`,
+    )
   return segment.data
 }
 

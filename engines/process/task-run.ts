@@ -53,7 +53,11 @@ function answerOf(
             return true
           case 'warning':
             if (warnings.length < MOST_WARNINGS)
-              warnings.push({ stage: task.stage, code: answer.code, message: answer.message })
+              warnings.push({
+                stage: task.stage,
+                code: answer.code.slice(0, MOST_CODE_CHARACTERS),
+                message: answer.message.slice(0, MOST_WARNING_CHARACTERS),
+              })
             return true
           case 'result':
             done.resolve(answer.summary)
@@ -122,6 +126,9 @@ class Reports {
 
 /** What the protocol takes. */
 const MOST_WARNINGS = 100
+/** All of them go with the result, whose size has a limit. */
+const MOST_CODE_CHARACTERS = 64
+const MOST_WARNING_CHARACTERS = 500
 const MOST_MESSAGE_CHARACTERS = 300
 const MOST_PARTIAL_CHARACTERS = 2000
 

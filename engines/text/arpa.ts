@@ -22,10 +22,16 @@ export class ArpaError extends Error {
 }
 
 const LN_10 = Math.log(10)
+/** `0 a` and a line's end. */
+const LEAST_LINE = 4
 
 export function readArpa(text: string): Arpa {
   const lines = linesOf(text)
   const counts = readHeader(lines)
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  // Whoever believes the header makes room for so many.
+  if (total > text.length / LEAST_LINE)
+    throw new ArpaError(`the header says ${total} n-grams, more than the file has room for`)
   return { counts, ngrams: readSections(lines, counts) }
 }
 
@@ -74,6 +80,8 @@ function ngramOf(line: string, order: number, number: number): ArpaNgram {
   const logBackoff = fields.length === order + 2 ? Number(fields[order + 1]) : 0
   if (fields.length < order + 1 || fields.length > order + 2 || Number.isNaN(logProb + logBackoff))
     throw unexpected(number, `log10, ${order} words and perhaps a backoff`, line)
+  if (logProb > 0 || logBackoff === Number.POSITIVE_INFINITY)
+    throw unexpected(number, 'the log10 of a probability, which is not above 0', line)
   return { words: fields.slice(1, order + 1), logProb: logProb * LN_10, logBackoff: logBackoff * LN_10 }
 }
 

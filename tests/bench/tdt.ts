@@ -24,7 +24,13 @@ export const bench: Bench = {
     const folder = realModel()
     const path = join(folder, FILE)
     const files = { runtimeModelId: 'random-tdt', folder, threads: 1, device: 'cpu' } as const
-    const loop = await openSearch({ files, name: FILE, path, channels: REAL_TDT.encoderSize, options: OPTIONS })
+    const loop = await openSearch({
+      files,
+      name: FILE,
+      path,
+      channels: REAL_TDT.encoderSize,
+      options: OPTIONS,
+    })
     const steps = await openSteps(path)
     for (const items of [1, 8, 16]) await compare(report, items, loop, steps)
     await loop.release()

@@ -125,6 +125,21 @@ describe('exports of wav2vec2 and its kin', () => {
     expect(await textOf(['two words'], {}, model)).toBe('TWO WORDS')
   })
 
+  it('[C16] marks that a tokenizer adds behind what the network puts out', async () => {
+    const added = { 0: '<pad>', 32: '<s>', 33: { content: '</s>', special: true } }
+    const { '<s>': _start, '</s>': _end, ...vocabulary } = HUB_VOCABULARY
+    const model = await load({
+      'vocab.json': vocabulary,
+      'tokenizer_config.json': { ...HUB_TOKENIZER, added_tokens_decoder: added },
+    })
+    expect(await textOf(['two words'], {}, model)).toBe('TWO WORDS')
+  })
+
+  it('[C10] a translation is refused', async () => {
+    const run = transcribe(['cat'], { parameters: { task: 'translate' } })
+    expect(await taskErrorOf(run)).toMatchObject({ code: 'unsupported_task', retryable: false })
+  })
+
   it('[C17] MMS: the vocabulary of the adapter that is in the export, and its language alone', async () => {
     const nested = {
       fra: { '<pad>': 0, '|': 1, é: 2 },
@@ -158,6 +173,68 @@ describe('exports of wav2vec2 and its kin', () => {
       'another kind of network',
       { 'config.json': { ...HUB_CONFIG, model_type: 'bert' } },
       /config\.json: model_type: expected one of wav2vec2/,
+    ],
+    [
+      'frames of hours',
+      { 'config.json': { ...HUB_CONFIG, conv_stride: [1000, 1000, 2, 2, 2, 2, 2] } },
+      /config\.json: conv_stride: expected frames of at most a second/,
+    ],
+    [
+      'kernels of any size',
+      { 'config.json': { ...HUB_CONFIG, conv_kernel: [1e12, 3, 3, 3, 3, 2, 2] } },
+      /config\.json: conv_kernel\.0/,
+    ],
+    [
+      'kernels that hear everything',
+      { 'config.json': { ...HUB_CONFIG, conv_kernel: Array(7).fill(1000) } },
+      /config\.json: conv_kernel: expected frames that hear at most ten seconds/,
+    ],
+    [
+      'a head that sorts recordings',
+      { 'config.json': { ...HUB_CONFIG, architectures: ['Wav2Vec2ForSequenceClassification'] } },
+      /config\.json: architectures: expected a network with a CTC head/,
+    ],
+    [
+      'a tokenizer of phonemes',
+      { 'tokenizer_config.json': { ...HUB_TOKENIZER, tokenizer_class: 'Wav2Vec2PhonemeCTCTokenizer' } },
+      /tokenizer_config\.json: tokenizer_class: expected a tokenizer of letters/,
+    ],
+    [
+      'another blank in training',
+      { 'config.json': { ...HUB_CONFIG, pad_token_id: 31 } },
+      /config\.json: pad_token_id: expected 0, where tokenizer_config\.json has its pad_token, came 31/,
+    ],
+    [
+      'a token that two files place apart',
+      { 'tokenizer_config.json': { ...HUB_TOKENIZER, added_tokens_decoder: { 31: '<pad>' } } },
+      /tokenizer_config\.json: added_tokens_decoder: expected <pad> at 0 as in vocab\.json, it is at 31/,
+    ],
+    [
+      'a hundred thousand tokens',
+      {
+        'config.json': { ...HUB_CONFIG, vocab_size: undefined },
+        'vocab.json': {
+          ...HUB_VOCABULARY,
+          ...Object.fromEntries(Array.from({ length: 99_900 }, (_, at) => [`t${at}`, 100 + at])),
+        },
+      },
+      /config\.json: frame_seconds: expected at most .* 100000 tokens make 150000000/,
+    ],
+    ['a negative index', { 'vocab.json': { ...HUB_VOCABULARY, Ä: -1 } }, /vocab\.json: Ä: /],
+    [
+      'a vocabulary without an end',
+      {
+        'config.json': { ...HUB_CONFIG, vocab_size: undefined },
+        'tokenizer_config.json': { ...HUB_TOKENIZER, added_tokens_decoder: { 999999999999: '<far>' } },
+      },
+      /vocab\.json: expected at most 100000 tokens, came 1000000000000/,
+    ],
+    [
+      'more outputs than memory can hold',
+      {
+        'config.json': { ...HUB_CONFIG, vocab_size: 99_999, conv_stride: [5, 2, 2, 2, 2, 2, 1] },
+      },
+      /config\.json: frame_seconds: expected at most 100000000 outputs in 30 s/,
     ],
     ['no kernels', { 'config.json': { ...HUB_CONFIG, conv_kernel: undefined } }, /config\.json: conv_kernel/],
     [

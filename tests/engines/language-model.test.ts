@@ -80,6 +80,16 @@ describe('language model', () => {
     ['a line that is none', ARPA.replace('-0.6\tcat sat', 'xx\tcat sat'), /line 17: expected log10, 2 words/],
     ['a word without an entry', ARPA.replace('cat sat', 'cat dog'), /"dog" is in an n-gram/],
     ['no end', ARPA.replace('\\end\\', ''), /without \\end\\/],
+    [
+      'a count beyond all memory',
+      ARPA.replace('ngram 2=3', 'ngram 2=999999999999'),
+      /header says 10000000000\d\d n-grams, more than the file has room for/,
+    ],
+    [
+      'what is no logarithm of a probability',
+      ARPA.replace('-0.6\tcat sat', '0.6\tcat sat'),
+      /line 17: .* not above 0/,
+    ],
     ['a section out of order', ARPA.replace('\\3-grams:', '\\4-grams:'), /expected \\3-grams:/],
   ])('[D11] refuses %s and says where', (_, text, message) => {
     expect(() => LanguageModel.parse(text)).toThrow(message)

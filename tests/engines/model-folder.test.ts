@@ -25,6 +25,11 @@ function config(change: object): Readonly<Record<string, string>> {
   return { 'config.json': JSON.stringify({ ...TONE_CONFIG, ...change }) }
 }
 
+/** Letters of a script of syllables. */
+function manyTokens(count: number): string[] {
+  return Array.from({ length: count }, (_, at) => String.fromCodePoint(0x4e00 + at))
+}
+
 describe('model folder', () => {
   it.each<[string, Readonly<Record<string, string>>, string[], RegExp]>([
     ['no config', {}, ['config.json'], /tones .* config\.json: is missing/],
@@ -45,7 +50,32 @@ describe('model folder', () => {
       /blank_index: expected the index of one of 29/,
     ],
     ['a delimiter that is no token', config({ word_delimiter: '|' }), [], /word_delimiter: .*"\|"/],
-    ['half samples', config({ frame_seconds: 0.00001 }), [], /frame_seconds: expected a whole number/],
+    ['half samples', config({ frame_seconds: 0.01001 }), [], /frame_seconds: expected a whole number/],
+    [
+      'a delimiter that is the blank',
+      config({ word_delimiter: '<blank>' }),
+      [],
+      /word_delimiter: expected another token than the blank/,
+    ],
+    [
+      'more outputs than memory can hold',
+      config({ frame_seconds: 0.005, tokens: [...TONE_CONFIG.tokens, ...manyTokens(20_000)] }),
+      [],
+      /frame_seconds: expected at most 100000000 outputs in 30 s, 20029 tokens make 120174000/,
+    ],
+    ['frames of a sample', config({ frame_seconds: 1 / 16_000 }), [], /frame_seconds: Too small/],
+    [
+      'a beam beyond all memory',
+      {
+        ...config({
+          tokens: [...TONE_CONFIG.tokens, ...manyTokens(3000)],
+          decoder: { ...TONE_CONFIG.decoder, beam_width: 2000 },
+        }),
+        'lexicon.txt': manyTokens(3000).join('\n'),
+      },
+      [],
+      /config\.json: decoder\.beam_width: expected at most 1333 where 3000 letters may begin a word \(lexicon\.txt\), came 2000/,
+    ],
     [
       'a token twice',
       config({ tokens: [...TONE_CONFIG.tokens, 'a'] }),

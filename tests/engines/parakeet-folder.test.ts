@@ -110,18 +110,6 @@ describe('a model folder', () => {
     expect(error.message).toMatch(says)
   })
 
-  it('[PK12] a CTC model of another vocabulary says so when it runs', async () => {
-    const path = modelFolder('ctc')
-    writeFileSync(join(path, 'vocab.txt'), randomVocabulary(41))
-    const model = await load(path)
-    const run = runTranscribe(parakeet, model, new Float32Array(16_000), folder.join('run'))
-    expect(await taskErrorOf(run)).toMatchObject({
-      code: 'invalid_model',
-      message: expect.stringMatching(/model\.onnx: logprobs: expected .* 41\] \(vocab\.txt\), came .* 40\]/),
-    })
-    await parakeet.dispose(model)
-  })
-
   it.each<DecoderKind>(['tdt', 'rnnt', 'ctc'])(
     '[PK15] %s: int8 files are taken where there are no others',
     async (kind) => {

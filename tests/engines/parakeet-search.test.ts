@@ -129,9 +129,20 @@ describe('the loop’s file', () => {
     files: { runtimeModelId: 'random', folder: path, threads: 1, device: 'cpu' as const },
     name: FILE,
     path: join(path, FILE),
+    channels: TINY.encoderSize,
     options,
   })
   const loopsIn = (path: string) => readdirSync(path).filter((name) => name.startsWith('.loop-'))
+
+  it('[PK4] what a process left that was killed while it built the graph goes; a living one’s stays', async () => {
+    const path = tinyFolder('tdt')
+    const left = (pid: number) => `.loop-decoder_joint-model-0.onnx.unproven-${pid}`
+    // The highest number that Linux gives is 2²².
+    for (const pid of [2 ** 30, process.ppid]) writeFileSync(join(path, left(pid)), 'half')
+    await (await openSearch(source(path))).release()
+    expect(loopsIn(path)).not.toContain(left(2 ** 30))
+    expect(loopsIn(path)).toContain(left(process.ppid))
+  })
 
   it('[PK4] is built once, holds no weights, and is built anew for another model or other options', async () => {
     const path = tinyFolder('tdt')

@@ -80,19 +80,26 @@ describe('vocabulary', () => {
     ['a 0\n<blk> 2', /expected every number once, 1 is missing/],
     ['<blk> 0\na 1', /expected <blk> as the last .* "a"/],
     ['', /expected <blk> as the last/],
+    ['a -1\n<blk> 0', /line 1: expected a token, a space and its number/],
+    ['a 1e9\n<blk> 0', /line 1: expected a token/],
+    ['a 999999\n<blk> 0', /expected every number once, 1 is missing/],
+    ['▁a 0\n<blk> 1\n<blk> 2', /expected <blk> once, it is 1 as well/],
+    ['a 0\nb 1\n<blk> 2', /expected tokens that begin with ▁: without it no word ends/],
+    ['▁a 0\n<0x0A> 1\n<blk> 2', /line 2: <0x0A>: tokens that are bytes are not supported/],
   ])('[PK12] %j is refused with its line', (text, message) => {
     expect(() => Vocabulary.parse(text)).toThrow(VocabularyError)
     expect(() => Vocabulary.parse(text)).toThrow(message)
   })
 
   it('[PK5] reads tokens that are spaces, and lines of any ending', () => {
-    const read = Vocabulary.parse('▁the 0\r\n  1\n<blk> 2\n')
+    const read = Vocabulary.parse('▁the 0\r\n  1\n cat 2\n<blk> 3\n')
     expect(read.tokens.map(({ text, startsWord }) => [text, startsWord])).toEqual([
       ['the', true],
-      [' ', false],
+      ['', true],
+      ['cat', true],
       ['', false],
     ])
-    expect(read.blank).toBe(2)
+    expect(read.blank).toBe(3)
   })
 })
 

@@ -86,6 +86,13 @@ describe('a task of a program', () => {
     })
   })
 
+  it('[PE1] warnings without measure are cut, and the first hundred count', async () => {
+    const { summary } = await task('warnings')
+    expect(summary.warnings).toHaveLength(100)
+    expect(summary.warnings[0]?.code).toHaveLength(64)
+    expect(summary.warnings[0]?.message).toHaveLength(500)
+  })
+
   it('[PE2] what libraries print on stdout is no message', async () => {
     expect((await task('noise')).segments).toHaveLength(1)
   })
@@ -103,6 +110,9 @@ describe('a task of a program', () => {
     ['long-line', /expected lines of at most 1048576 bytes on its stdout/],
     ['bad-line', /transcript\.jsonl, line 2: expected a JSON object/],
     ['bad-segment', /transcript\.jsonl, line 1: words\.0\.start: Invalid input: expected number/],
+    ['bad-word', /transcript\.jsonl, line 1: words\.0\.end: expected an end behind its start/],
+    ['milliseconds', /transcript\.jsonl, line 1: expected seconds of a recording that ends at 1, came 500/],
+    ['endless-line', /transcript\.jsonl, line 2: expected lines of at most 4194304 bytes/],
     ['disorder', /line 2: expected segments in time order, 0\.25 comes after 0\.5/],
   ])('[PE3] %s is one clear engine_bad_output', async (prompt, message) => {
     const error = await taskErrorOf(task(prompt))
