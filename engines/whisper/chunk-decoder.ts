@@ -89,7 +89,7 @@ export class ChunkDecoder {
   /** The language of a chunk: the likeliest token behind the start of a transcript. */
   async #heard(hidden: Hidden): Promise<string> {
     const { decoder, tokens } = this.#model
-    const run = await decoder.begin(hidden, [])
+    using run = await decoder.begin(hidden, [])
     const { logits } = await run.first([tokens.startOfTranscript])
     return likeliestLanguage(logits, tokens.languages)
   }

@@ -2,6 +2,7 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import { DecoderRun } from './decoder-run.ts'
 import { type Hidden, sizesOf, typeOf } from './encoder.ts'
+import { SpareBlock } from './key-values.ts'
 import type { NetworkConfig } from './model-config.ts'
 import type { NumberType } from './values.ts'
 
@@ -18,6 +19,8 @@ export interface DecoderShape {
   readonly vocabularySize: number
   readonly pastType: NumberType
   readonly hiddenType: NumberType
+  readonly logitsType: NumberType
+  readonly attentionType: NumberType
   /** Layers whose cross-attention it gives out; none in most exports. */
   readonly attentionLayers: readonly number[]
   /** Inputs beside the usual ones, that some exports have. */
@@ -28,6 +31,7 @@ export interface DecoderShape {
 export class Decoder {
   readonly shape: DecoderShape
   readonly #session: InferenceSession
+  readonly #spare = new SpareBlock()
 
   constructor(session: InferenceSession, config: NetworkConfig) {
     this.#session = session
@@ -38,6 +42,8 @@ export class Decoder {
       vocabularySize: config.vocab_size,
       pastType: typeOf(session.inputMetadata, 'past_key_values.0.decoder.key'),
       hiddenType: typeOf(session.inputMetadata, 'encoder_hidden_states'),
+      logitsType: typeOf(session.outputMetadata, 'logits'),
+      attentionType: typeOf(session.outputMetadata, 'cross_attentions.0'),
       attentionLayers: layersOf(config).filter((layer) =>
         session.outputNames.includes(`cross_attentions.${layer}`),
       ),
@@ -79,10 +85,11 @@ export class Decoder {
     firstLogits = FIRST_LOGITS,
   ): Promise<DecoderRun> {
     const onnx = await onnxRuntime()
-    return new DecoderRun(onnx, this.#session, this.shape, hidden, attentionLayers, firstLogits)
+    return new DecoderRun(onnx, this.#session, this.shape, hidden, attentionLayers, firstLogits, this.#spare)
   }
 
   release(): Promise<void> {
+    this.#spare.clear()
     return this.#session.release()
   }
 }

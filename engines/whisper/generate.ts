@@ -52,7 +52,7 @@ export interface Generated {
 export async function generate(decoder: Decoder, request: GenerateRequest): Promise<Generated[]> {
   const { prefix, signal } = request
   const layers = [...new Set(request.heads.map(([layer]) => layer))]
-  const run = await decoder.begin(request.hidden, layers)
+  using run = await decoder.begin(request.hidden, layers)
   const texts = request.rows.map((row) => new RowText(row, request))
   const active = [...texts]
   signal.throwIfAborted()

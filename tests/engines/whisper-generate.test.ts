@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CHUNK_SAMPLES } from '#engines/whisper/chunks.ts'
+import type { DecoderRun } from '#engines/whisper/decoder-run.ts'
 import { type Hidden, rowsOf } from '#engines/whisper/encoder.ts'
 import { type Generated, generate } from '#engines/whisper/generate.ts'
 import { loadModel, releaseModel, type WhisperModel } from '#engines/whisper/model-folder.ts'
@@ -110,6 +111,41 @@ describe('decoding a batch', () => {
     const next = (await whole.next([1, 2, 3, 4])).logits.slice()
     for (const run of [parts, single])
       expect(largest(next, (await run.next([1, 2, 3, 4])).logits)).toBeLessThan(1e-3)
+  })
+
+  it('[WH17] the memory of an earlier run changes nothing, and two runs at a time share none', async () => {
+    const prefix = prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning: [] }).tokens
+    const read = async (run: DecoderRun, token: number) => (await run.next([token])).logits.slice()
+    const lone = await model.decoder.begin(rowsOf(hidden, [1]), [])
+    await lone.first(prefix)
+    const expected = await read(lone, 5)
+    {
+      using earlier = await model.decoder.begin(hidden, [])
+      await earlier.first([...prefix, 7, 8, 9])
+      earlier.drop(0)
+      await earlier.next([1, 2, 3])
+    }
+    using run = await model.decoder.begin(rowsOf(hidden, [1]), [])
+    await run.first(prefix)
+    using beside = await model.decoder.begin(rowsOf(hidden, [2]), [])
+    await beside.first(prefix)
+    expect(largest(expected, await read(run, 5))).toBe(0)
+    expect(largest(expected, await read(beside, 5))).toBeGreaterThan(0.01)
+    run[Symbol.dispose]()
+  })
+
+  it('[WH16] a text longer than the room that was made keeps what it read', async () => {
+    const tokens = Array.from({ length: 150 }, (_, index) => index)
+    using steps = await model.decoder.begin(hidden, [])
+    let step = await steps.first([model.tokens.startOfTranscript])
+    for (const token of tokens) step = await steps.next([token, token, token, token])
+    using whole = await model.decoder.begin(hidden, [])
+    const { logits, vocabularySize, positions } = await whole.first([
+      model.tokens.startOfTranscript,
+      ...tokens,
+    ])
+    const last = logits.subarray((positions - 1) * vocabularySize, positions * vocabularySize)
+    expect(largest(last, step.logits.subarray(0, vocabularySize))).toBeLessThan(1e-3)
   })
 
   it('[WH8] what was said before reaches the network', async () => {
