@@ -14,7 +14,13 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['tests/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'tests/workerd/**', 'tests/e2e/**', 'tests/browser/**', 'tests/long/**'],
+          exclude: [
+            '**/node_modules/**',
+            'tests/workerd/**',
+            'tests/e2e/**',
+            'tests/browser/**',
+            'tests/long/**',
+          ],
           testTimeout: 30_000,
         },
       },
