@@ -3,8 +3,8 @@ import type { onnxRuntime } from '../onnx/runtime.ts'
 import type { DecoderShape } from './decoder.ts'
 import type { Hidden } from './encoder.ts'
 import { KeyValues, type SpareBlock } from './key-values.ts'
-import { runNetwork } from './network-errors.ts'
-import { asFloats, asType, emptyNumbers, type Numbers, numberTensor } from './values.ts'
+import { roomFor, runNetwork } from './network-errors.ts'
+import { asFloats, asType, type Numbers, numberTensor } from './values.ts'
 
 type Onnx = Awaited<ReturnType<typeof onnxRuntime>>
 type Rows = readonly [from: number, to: number]
@@ -191,10 +191,10 @@ export class DecoderRun implements Disposable {
   #room(positions: number): Given {
     const { vocabularySize, heads, logitsType, attentionType } = this.#shape
     const count = this.#rows * positions
-    const weights = () => emptyNumbers(attentionType, count * heads * this.#hidden.positions)
+    const weights = () => roomFor('the decoder', attentionType, count * heads * this.#hidden.positions)
     return {
       positions,
-      logits: emptyNumbers(logitsType, count * vocabularySize),
+      logits: roomFor('the decoder', logitsType, count * vocabularySize),
       attention: new Map(this.#attentionLayers.map((layer) => [layer, weights()])),
     }
   }

@@ -1,6 +1,7 @@
 import type { Tensor } from 'onnxruntime-node'
 import type { onnxRuntime } from '../onnx/runtime.ts'
-import { emptyNumbers, type Numbers, type NumberType, numberTensor } from './values.ts'
+import { roomFor } from './network-errors.ts'
+import { type Numbers, type NumberType, numberTensor } from './values.ts'
 
 export interface KeyValueSizes {
   readonly type: NumberType
@@ -82,7 +83,7 @@ export class SpareBlock {
     this.#block = null
     const isFit =
       block !== null && block.length >= length && block instanceof Uint16Array === (type === 'float16')
-    return isFit ? block : emptyNumbers(type, length)
+    return isFit ? block : roomFor('the decoder', type, length)
   }
 
   give(block: Numbers): void {

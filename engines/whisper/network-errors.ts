@@ -1,4 +1,5 @@
 import { EngineError } from '../engine.ts'
+import { emptyNumbers, type Numbers, type NumberType } from './values.ts'
 
 /** What ONNX Runtime and the system say where memory ran out. */
 const OUT_OF_MEMORY =
@@ -10,6 +11,16 @@ export async function runNetwork<Output>(what: string, run: () => Promise<Output
     return await run()
   } catch (error) {
     throw isMemoryError(error) ? outOfMemory(what, error) : error
+  }
+}
+
+/** Room for numbers that part of a network is to write. */
+export function roomFor(what: string, type: NumberType, length: number): Numbers {
+  try {
+    return emptyNumbers(type, length)
+  } catch (error) {
+    // `Array buffer allocation failed`, or more than an array can hold.
+    throw error instanceof RangeError ? outOfMemory(what, error) : error
   }
 }
 

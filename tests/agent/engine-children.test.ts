@@ -96,6 +96,7 @@ describe('[A19] [A20] the environment of a child', () => {
       ORT_DISABLE_TELEMETRY: '1',
       MALLOC_MMAP_THRESHOLD_: '131072',
       MALLOC_TRIM_THRESHOLD_: '131072',
+      GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
     })
     expect(text).not.toContain(JOIN_TOKEN)
     expect(text).not.toContain(CREDENTIAL)

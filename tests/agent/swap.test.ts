@@ -284,9 +284,10 @@ describe('[SW10] a cancel while loading', () => {
     await swapper.model('a', { load_until: gate.path })
     const abort = new AbortController()
     const cancelled = swapper.run('a', abort.signal)
+    // Only then it is sure whose load it is.
+    await expect.poll(() => swapper.events('a'), { timeout: 10_000 }).toEqual(['load'])
     const other = swapper.run('a')
     await other.says('loading the model a')
-    await expect.poll(() => swapper.events('a'), { timeout: 10_000 }).toEqual(['load'])
     abort.abort(new EngineError({ code: 'cancelled', message: 'no more', retryable: true }))
 
     expect(await cancelled.ended).toMatchObject({ ok: false, error: { code: 'cancelled' } })
