@@ -1,10 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SpeechRegion } from '#protocol/audio.ts'
 import type { TranscribeSummary } from '#protocol/summary.ts'
 import type { TaskParameters } from '#protocol/task.ts'
-import type { PipelineWarning, Segment } from '#protocol/transcript.ts'
+import type { PipelineWarning } from '#protocol/transcript.ts'
 import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
+import { percentOf, readRegions, writeSegment } from '../text/transcript-file.ts'
 import { isoLanguage, modelLanguage } from './language.ts'
 import { manifest } from './manifest.ts'
 import { loadModel, releaseModel, type WhisperModel } from './model-folder.ts'
@@ -142,21 +142,4 @@ function warningsOf(
 
 function wordCount(text: string): number {
   return text.split(/\s+/).filter((word) => word !== '').length
-}
-
-async function writeSegment(output: FileHandle, segment: Segment): Promise<void> {
-  await output.writeFile(`${JSON.stringify(segment)}\n`)
-}
-
-function percentOf(seconds: number, audio: { start: number; end: number }): number {
-  if (audio.end <= audio.start) return 100
-  const part = (seconds - audio.start) / (audio.end - audio.start)
-  return Math.round(Math.min(1, Math.max(0, part)) * 1000) / 10
-}
-
-/** The lines of `speech.jsonl`, one at a time. */
-async function* readRegions(path: string): AsyncGenerator<SpeechRegion> {
-  await using file = await open(path)
-  for await (const line of file.readLines({ autoClose: false }))
-    if (line !== '') yield SpeechRegion.parse(JSON.parse(line))
 }
