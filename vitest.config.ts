@@ -1,7 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
-/** `pure`: no server. `workerd`: the Worker in the real runtime. `e2e`: the real server, agent, engine and model; `long`: for minutes. */
+/**
+ * `pure`: no server. `workerd`: the Worker in the real runtime. `e2e`: the real server, agent, engine and model; `long`: for minutes.
+ */
 const slow = { testTimeout: 60_000, hookTimeout: 60_000 }
+/** From end to end as well, with several boxes, cancels, grace and downloads: what is waited for takes its time. */
+const FLEET = ['dispatch', 'registry', 'models-pull', 'models-fleet', 'per-channel'].map(
+  (name) => `tests/e2e/${name}.test.ts`,
+)
 /** One at a time: what is measured, and what drives a browser. */
 const alone = { ...slow, fileParallelism: false }
 
@@ -25,7 +31,8 @@ export default defineConfig({
         },
       },
       { test: { name: 'workerd', include: ['tests/workerd/**/*.test.ts'], ...slow } },
-      { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...slow } },
+      { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], exclude: FLEET, ...slow } },
+      { test: { name: 'fleet', include: FLEET, ...slow } },
       { test: { name: 'long', include: ['tests/long/**/*.test.ts'], ...alone, testTimeout: 900_000 } },
       { test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], ...alone } },
     ],

@@ -79,12 +79,9 @@ function isSame(a: Int16Array, b: Int16Array): boolean {
 
 describe.each(DECODERS)('[PR12] %s: each channel by itself', (decoder) => {
   it.each<[count: number, rate: number, shape: WavShape]>([
-    [2, 16_000, {}],
     [2, 44_100, {}],
-    [2, 8000, { bits: 24 }],
-    [3, 48_000, {}],
-    [6, 22_050, { tag: 3, bits: 32 }],
-    [10, 16_000, {}],
+    [3, 8000, { bits: 24 }],
+    [10, 16_000, { tag: 3, bits: 32 }],
   ])('%i channels at %i Hz: what is written for a mono file of that channel', async (count, rate, shape) => {
     const channels = voices(count, rate)
     const split = await run(file(wav(channels, { ...shape, rate })), only(decoder))
