@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isLiving } from './living-process.ts'
 
 /**
- * Where tasks put their files: `<data>/work/<process id>/<task>`, readable by the owner only. A task's folder goes when
+ * Where tasks put their files: `work/<process id>/<task>` in the data folder, readable by the owner only. A task's folder goes when
  * the task ends, whatever the end; folders of processes that are gone go at the next start.
  */
 export class WorkFolder {
