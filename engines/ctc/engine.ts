@@ -1,10 +1,8 @@
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { speaks } from '#protocol/language.ts'
 import type { TranscribeSummary } from '#protocol/summary.ts'
 import type { PipelineWarning } from '#protocol/transcript.ts'
 import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
-import { percentOf, readRegions, writeSegment } from '../text/transcript-file.ts'
+import { percentOf, readRegions, TranscriptFile } from '../text/transcript-file.ts'
 import { manifest } from './manifest.ts'
 import { type CtcModel, loadModel } from './model-folder.ts'
 import { transcription, WINDOW_SECONDS } from './transcription.ts'
@@ -42,19 +40,14 @@ async function transcribe(
   const { decoder, unspelled, unused } = model.decoders.for(task.parameters.vocabulary)
   const { audio, speechRegions } = task.inputs
   context.report({ percent: 0, message: null })
-  await using output = await open(join(task.outputFolder, 'transcript.jsonl'), 'w')
-  const counts = { segments: 0, words: 0, characters: 0 }
+  await using output = await TranscriptFile.open(task.outputFolder)
   const advances = transcription({ ...model, decoder }, audio, readRegions(speechRegions), {
     windowSeconds: WINDOW_SECONDS * context.batchScale,
     signal: context.signal,
   })
   for await (const { segments, seconds, partial } of advances) {
-    for (const segment of segments) {
-      counts.segments += 1
-      counts.words += segment.words.length
-      counts.characters += segment.text.length
-      await writeSegment(output, granularity === 'word' ? segment : { ...segment, words: [] })
-    }
+    for (const segment of segments)
+      await output.write(granularity === 'word' ? segment : { ...segment, words: [] }, segment.words.length)
     context.report({ percent: percentOf(seconds, audio), message: null }, partial)
   }
   return {
@@ -63,10 +56,7 @@ async function transcribe(
     language_source: language !== null ? 'requested' : spoken !== null ? 'model' : null,
     granularity_requested: granularity,
     granularity_achieved: granularity,
-    no_speech: counts.words === 0,
-    segment_count: counts.segments,
-    word_count: counts.words,
-    character_count: counts.characters,
+    ...output.counts,
     speaker_count: null,
     warnings: vocabularyWarnings(unspelled, unused),
   }

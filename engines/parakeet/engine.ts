@@ -1,10 +1,8 @@
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { speaks } from '#protocol/language.ts'
 import type { TranscribeSummary } from '#protocol/summary.ts'
 import type { Partial } from '#protocol/task.ts'
 import { type Device, defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
-import { percentOf, readRegions, writeSegment } from '../text/transcript-file.ts'
+import { percentOf, readRegions, TranscriptFile } from '../text/transcript-file.ts'
 import { manifest } from './manifest.ts'
 import { loadModel, type ParakeetModel } from './model-folder.ts'
 import { transcription } from './transcription.ts'
@@ -44,8 +42,7 @@ async function transcribe(
   checkRequest(task, model)
   const { audio, speechRegions } = task.inputs
   context.report({ percent: 0, message: null })
-  await using output = await open(join(task.outputFolder, 'transcript.jsonl'), 'w')
-  const counts = { segments: 0, words: 0, characters: 0 }
+  await using output = await TranscriptFile.open(task.outputFolder)
   // Windows share sound: a new one begins before the end of the last, and progress never falls.
   let furthest = 0
   const report = (seconds: number, partial?: Partial) => {
@@ -60,12 +57,8 @@ async function transcribe(
     progress: report,
   })
   for await (const { segments, seconds, partial } of advances) {
-    for (const segment of segments) {
-      counts.segments += 1
-      counts.words += segment.words.length
-      counts.characters += segment.text.length
-      await writeSegment(output, granularity === 'word' ? segment : { ...segment, words: [] })
-    }
+    for (const segment of segments)
+      await output.write(granularity === 'word' ? segment : { ...segment, words: [] }, segment.words.length)
     report(seconds, partial)
   }
   const spoken = model.config.languages?.length === 1 ? (model.config.languages[0] ?? null) : null
@@ -75,10 +68,7 @@ async function transcribe(
     language_source: language !== null ? 'requested' : spoken !== null ? 'model' : null,
     granularity_requested: granularity,
     granularity_achieved: granularity,
-    no_speech: counts.words === 0,
-    segment_count: counts.segments,
-    word_count: counts.words,
-    character_count: counts.characters,
+    ...output.counts,
     speaker_count: null,
     warnings: [],
   }

@@ -1,5 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { SpeechRegion } from '#protocol/audio.ts'
+import type { TranscribeSummary } from '#protocol/summary.ts'
 import type { Segment } from '#protocol/transcript.ts'
 
 /** The files of a transcriber beside the sound: the regions that it reads, the segments that it writes, and how far it is. */
@@ -24,9 +26,43 @@ export async function* readRegions(path: string): AsyncGenerator<SpeechRegion> {
   }
 }
 
-/** A line of `transcript.jsonl`. */
-export async function writeSegment(output: FileHandle, segment: Segment): Promise<void> {
-  await output.writeFile(`${JSON.stringify(segment)}\n`)
+type Counts = Pick<TranscribeSummary, 'no_speech' | 'segment_count' | 'word_count' | 'character_count'>
+
+/** The `transcript.jsonl` that a transcriber writes, line by line, and what its summary says of it. */
+export class TranscriptFile implements AsyncDisposable {
+  readonly #file: FileHandle
+  #segments = 0
+  #words = 0
+  #characters = 0
+
+  private constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  static async open(outputFolder: string): Promise<TranscriptFile> {
+    return new TranscriptFile(await open(join(outputFolder, 'transcript.jsonl'), 'w'))
+  }
+
+  /** `wordCount` where the segment goes without the words that it has. */
+  async write(segment: Segment, wordCount: number = segment.words.length): Promise<void> {
+    this.#segments += 1
+    this.#words += wordCount
+    this.#characters += segment.text.length
+    await this.#file.writeFile(`${JSON.stringify(segment)}\n`)
+  }
+
+  get counts(): Counts {
+    return {
+      no_speech: this.#words === 0,
+      segment_count: this.#segments,
+      word_count: this.#words,
+      character_count: this.#characters,
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close()
+  }
 }
 
 /** How much of the sound is done at a moment of the recording, with one decimal; an empty one is done. */

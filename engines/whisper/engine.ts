@@ -1,10 +1,8 @@
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { TranscribeSummary } from '#protocol/summary.ts'
 import type { TaskParameters } from '#protocol/task.ts'
 import type { PipelineWarning } from '#protocol/transcript.ts'
 import { defineEngine, EngineError, type EngineTask, type RunContext } from '../engine.ts'
-import { percentOf, readRegions, writeSegment } from '../text/transcript-file.ts'
+import { percentOf, readRegions, TranscriptFile } from '../text/transcript-file.ts'
 import { isoLanguage, modelLanguage } from './language.ts'
 import { manifest } from './manifest.ts'
 import { loadModel, releaseModel, type WhisperModel } from './model-folder.ts'
@@ -45,15 +43,10 @@ async function transcribe(
     onAdvance: report,
   })
   context.report({ percent: 0, message: null })
-  await using output = await open(join(task.outputFolder, 'transcript.jsonl'), 'w')
-  const counts = { segments: 0, words: 0, characters: 0 }
+  await using output = await TranscriptFile.open(task.outputFolder)
   for await (const advance of transcription.run(audio, readRegions(speechRegions))) {
-    for (const segment of advance.segments) {
-      counts.segments += 1
-      counts.words += hasWordTimes ? segment.words.length : wordCount(segment.text)
-      counts.characters += segment.text.length
-      await writeSegment(output, segment)
-    }
+    for (const segment of advance.segments)
+      await output.write(segment, hasWordTimes ? segment.words.length : wordCount(segment.text))
     report(advance)
   }
   return {
@@ -62,10 +55,7 @@ async function transcribe(
     granularity_requested: parameters.granularity,
     granularity_achieved:
       parameters.granularity === 'word' && !hasWordTimes ? 'segment' : parameters.granularity,
-    no_speech: counts.words === 0,
-    segment_count: counts.segments,
-    word_count: counts.words,
-    character_count: counts.characters,
+    ...output.counts,
     speaker_count: null,
     warnings: [...warningsOf(parameters, model, conditioning), ...transcription.drops.warnings()],
   }
