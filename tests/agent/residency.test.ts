@@ -1,28 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { type LaneView, place, type Want } from '#agent/residency/place.ts'
+import type { LaneView, Want } from '#agent/residency/place.ts'
 import { isRetained } from '#agent/residency/release.ts'
-import {
-  laneDropped,
-  loadedModels,
-  prolonged,
-  type Residency,
-  rested,
-  used,
-} from '#agent/residency/residency.ts'
-import { nextExpiryMs, overdue, restingOthers, roomFor } from '#agent/residency/room.ts'
+import { laneDropped, loadedModels, prolonged, rested, used } from '#agent/residency/residency.ts'
+import { nextExpiryMs, overdue, restingOthers } from '#agent/residency/room.ts'
 import { FIRST_TRY, nextTry, saysOutOfMemory, sentenceOfTry, type Try } from '#agent/residency/tries.ts'
-import { aLane, aResidency, aResident } from './kit/residencies.ts'
-
-const nothingPinned = () => false
-const pins =
-  (...ids: string[]) =>
-  (modelId: string) =>
-    ids.includes(modelId)
-
-function aWant(id: string, change: { memoryMib?: number; holder?: Want['holder'] } = {}): Want {
-  const { memoryMib = 100, holder = 'task' } = change
-  return { engineId: 'ctc', model: { id, needs: { memoryMib, vramMib: 0 } }, holder }
-}
+import { aLane, aResidency, aResident, aWant, nothingPinned, pins, told } from './kit/residencies.ts'
 
 describe('[SW1] where a task gets its model', () => {
   const free = [aLane(0)]
@@ -87,95 +69,6 @@ describe('[SW2] one load for all who wait', () => {
     const lanes = [aLane(0, { holder: 'prefetch' })]
     expect(told(aWant('b', { holder: 'prefetch' }), residency, lanes)).toBe('wait for load')
     expect(told(aWant('b'), residency, lanes)).toBe('load in a new child')
-  })
-})
-
-describe('[SW3] room for one more', () => {
-  const old = aResident('old', { idleSinceMs: 1 })
-  const young = aResident('young', { idleSinceMs: 2 })
-  const inUse = aResident('in-use', { phase: 'in_use' })
-  it.each([
-    { what: 'enough room', residents: [old, young], needs: 100, pinned: [], result: [] },
-    {
-      what: 'the longest unused goes first',
-      residents: [young, old],
-      needs: 200,
-      pinned: [],
-      result: ['old'],
-    },
-    {
-      what: 'as many as it takes',
-      residents: [young, old],
-      needs: 300,
-      pinned: [],
-      result: ['old', 'young'],
-    },
-    { what: 'not what is in use', residents: [inUse, old], needs: 200, pinned: [], result: ['old'] },
-    { what: 'in use and too much', residents: [inUse, old], needs: 300, pinned: [], result: 'taken' },
-    {
-      what: 'a load counts',
-      residents: [aResident('x', { phase: 'loading', memoryMib: 250 })],
-      needs: 100,
-      pinned: [],
-      result: 'taken',
-    },
-    {
-      what: 'what leaves counts until it is gone',
-      residents: [aResident('x', { phase: 'unloading', memoryMib: 250 })],
-      needs: 100,
-      pinned: [],
-      result: 'taken',
-    },
-    { what: 'the pinned one stays', residents: [old, young], needs: 200, pinned: ['old'], result: ['young'] },
-    {
-      what: 'pinned, and nothing else left',
-      residents: [old, young],
-      needs: 300,
-      pinned: ['old'],
-      result: ['young', 'old'],
-    },
-    { what: 'more than there is', residents: [], needs: 301, pinned: [], result: 'never' },
-  ])('$what', ({ residents, needs, pinned, result }) => {
-    const room = roomFor({ memoryMib: needs, vramMib: 0 }, aResidency(residents), {
-      isPinned: pins(...pinned),
-      mayLeave: true,
-    })
-    expect(room.kind === 'fits' ? room.evict.map((one) => one.modelId) : room.kind).toEqual(result)
-  })
-
-  it('a GPU’s memory has a budget of its own', () => {
-    const residency = aResidency([aResident('old', { vramMib: 80 })], 10_000, 100)
-    const room = roomFor({ memoryMib: 1, vramMib: 50 }, residency, {
-      isPinned: nothingPinned,
-      mayLeave: true,
-    })
-    expect(room).toMatchObject({ kind: 'fits', evict: [{ modelId: 'old' }] })
-    expect(
-      roomFor({ memoryMib: 1, vramMib: 101 }, residency, { isPinned: nothingPinned, mayLeave: true }).kind,
-    ).toBe('never')
-  })
-
-  it('a task waits for what is in use, and is refused what never fits', () => {
-    const residency = aResidency([aResident('b', { phase: 'in_use', memoryMib: 250 })])
-    expect(told(aWant('a'), residency, [])).toBe('wait for memory')
-    expect(place(aWant('a', { memoryMib: 301 }), residency, [], nothingPinned)).toMatchObject({
-      kind: 'refuse',
-      error: {
-        code: 'model_too_large',
-        message: 'The model a takes 301 MiB, this agent may use 300 (--memory-mib).',
-        retryable: true,
-      },
-    })
-  })
-
-  it('what was measured to take more than the budget makes the longest unused go', () => {
-    const residency = aResidency([
-      aResident('grown', { phase: 'in_use', memoryMib: 150 }),
-      aResident('old', { idleSinceMs: 1 }),
-      aResident('young', { idleSinceMs: 2 }),
-    ])
-    expect(overdue(residency, nothingPinned, 3).map((one) => one.modelId)).toEqual(['old'])
-    expect(overdue(residency, pins('old'), 3).map((one) => one.modelId)).toEqual(['young'])
   })
 })
 
@@ -299,22 +192,3 @@ describe('[SW9] out of memory', () => {
     expect(saysOutOfMemory(text)).toBe(says)
   })
 })
-
-function told(
-  want: Want,
-  residency: Residency,
-  lanes: readonly LaneView[],
-  isPinned: (modelId: string) => boolean = nothingPinned,
-): string {
-  const placed = place(want, residency, lanes, isPinned)
-  switch (placed.kind) {
-    case 'ready':
-      return `ready in ${placed.laneId}`
-    case 'load':
-      return `load in ${placed.laneId ?? 'a new child'}`
-    case 'wait':
-      return `wait for ${placed.for}`
-    case 'refuse':
-      return placed.error.code
-  }
-}

@@ -1,9 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { operationLines, waitsForAbsent } from '#cli/operation-view.ts'
-import { AgentId, ModelId, OperationId } from '#protocol/ids.ts'
-import type { ModelOperationView, OrderState } from '#protocol/model-order.ts'
+import { ModelId } from '#protocol/ids.ts'
+import type { ModelOperationView } from '#protocol/model-order.ts'
 import {
   json,
   problem,
@@ -12,6 +11,7 @@ import {
   stream,
 } from '#tests/client/kit/scripted-server.ts'
 import { AGENT_ID, aModel, anAgent, anEngine } from '#tests/site/kit/builders.ts'
+import { anOperation, OPERATION, OPERATIONS } from './kit/operations.ts'
 import { Terminal } from './kit/terminal.ts'
 
 let server: ScriptedServer
@@ -28,43 +28,6 @@ afterEach(async () => {
   terminal.close()
   await server[Symbol.asyncDispose]()
 })
-
-const OPERATION = OperationId.parse(`op_${'0'.repeat(26)}`)
-const OPERATIONS = '/v1/models/operations'
-
-type Part = Partial<ModelOperationView['agents'][number]>
-
-function anOperation(state: ModelOperationView['state'], ...agents: Part[]): ModelOperationView {
-  const all = agents.map((part, index) => ({
-    agent_id: AgentId.parse(`agent_${String(index).padStart(26, '0')}`),
-    name: `box-${index + 1}`,
-    connected: true,
-    state: 'pulling' as const,
-    bytes_done: 0,
-    bytes_total: 1_000_000_000,
-    error: null,
-    ...part,
-  }))
-  const sum = (of: (agent: (typeof all)[number]) => number | null) =>
-    all.reduce((total, agent) => total + (of(agent) ?? 0), 0)
-  return {
-    id: OPERATION,
-    action: 'pull',
-    model_id: ModelId.parse('whisper-base'),
-    state,
-    created_at: '2026-01-01T00:00:00.000Z',
-    bytes_done: sum(({ bytes_done }) => bytes_done),
-    bytes_total: sum(({ bytes_total }) => bytes_total),
-    counts: countsOf(all),
-    agents: all,
-  }
-}
-
-function countsOf(agents: readonly { readonly state: OrderState }[]): ModelOperationView['counts'] {
-  const counts = { queued: 0, pulling: 0, verifying: 0, loading: 0, completed: 0, failed: 0 }
-  for (const { state } of agents) counts[state]++
-  return counts
-}
 
 const event = (view: ModelOperationView) => `event: operation\ndata: ${JSON.stringify(view)}\n\n`
 
@@ -326,43 +289,4 @@ test('[CLI33] without a terminal an agent that goes is a line, and what fetches 
       '',
     ].join('\n'),
   )
-})
-
-test('[CLI33] on a terminal: one bar for all, a line for each agent', () => {
-  const view = anOperation(
-    'running',
-    { bytes_done: 500_000_000 },
-    { connected: false, state: 'queued', bytes_total: 1_000_000_000 },
-  )
-  expect(operationLines(view)).toEqual([
-    `${'█'.repeat(6)}${'░'.repeat(18)}  25 %  whisper-base  500 MB of 2.0 GB`,
-    '  box-1  pulling  500 MB of 1.0 GB',
-    '  box-2  queued, it is not connected: it goes on when it is back',
-  ])
-})
-
-test('[CLI33] of more agents than lines, those that need looking at and how many more there are', () => {
-  const done = Array.from({ length: 40 }, () => ({ state: 'completed', bytes_done: 1e9 }) as const)
-  const view = anOperation('running', ...done, ...Array.from({ length: 30 }, () => ({})))
-  const lines = operationLines({ ...view, counts: { ...view.counts, completed: 4_940 } })
-  expect(lines.length).toBe(22)
-  expect(lines[1]).toBe('  box-41  pulling  0 B of 1.0 GB')
-  expect(lines.at(-1)).toBe('  and 4950 more: 30 pulling, 4940 completed in all')
-})
-
-const absentees: [string, Part[], boolean][] = [
-  ['one that pulls', [{}], false],
-  ['one that is away', [{ connected: false }], true],
-  ['one that is away, one that is done', [{ connected: false }, { state: 'completed' }], true],
-  ['one that is away, one that pulls', [{ connected: false }, {}], false],
-]
-test.each(absentees)(
-  '[CLI41] what is left is for agents that are not connected: %s',
-  (_name, agents, expected) => {
-    expect(waitsForAbsent(anOperation('running', ...agents))).toBe(expected)
-  },
-)
-
-test('[CLI41] an operation that is over waits for nobody', () => {
-  expect(waitsForAbsent(anOperation('failed', { connected: false, state: 'failed' }))).toBe(false)
 })

@@ -1,4 +1,4 @@
-import type { LaneView } from '#agent/residency/place.ts'
+import { type LaneView, place, type Want } from '#agent/residency/place.ts'
 import type { Phase, Residency, Resident } from '#agent/residency/residency.ts'
 
 /** What lies in memory, in a line each: `aResident('whisper', { memoryMib: 300, idleSinceMs: 5 })`. */
@@ -34,4 +34,35 @@ export function aResidency(
 
 export function aLane(id: number, sketch: Partial<LaneView> = {}): LaneView {
   return { id, engineId: 'ctc', holder: null, ...sketch }
+}
+
+export const nothingPinned = () => false
+export const pins =
+  (...ids: string[]) =>
+  (modelId: string) =>
+    ids.includes(modelId)
+
+export function aWant(id: string, change: { memoryMib?: number; holder?: Want['holder'] } = {}): Want {
+  const { memoryMib = 100, holder = 'task' } = change
+  return { engineId: 'ctc', model: { id, needs: { memoryMib, vramMib: 0 } }, holder }
+}
+
+/** What is decided, in words. */
+export function told(
+  want: Want,
+  residency: Residency,
+  lanes: readonly LaneView[],
+  isPinned: (modelId: string) => boolean = nothingPinned,
+): string {
+  const placed = place(want, residency, lanes, isPinned)
+  switch (placed.kind) {
+    case 'ready':
+      return `ready in ${placed.laneId}`
+    case 'load':
+      return `load in ${placed.laneId ?? 'a new child'}`
+    case 'wait':
+      return `wait for ${placed.for}`
+    case 'refuse':
+      return placed.error.code
+  }
 }
