@@ -2,12 +2,21 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ModelFiles } from '../engine.ts'
+import type { OnnxModel } from '../onnx/graph.ts'
+import {
+  keepLoop,
+  loopPath,
+  type ReadModel,
+  readStepModel,
+  writeLoop,
+  writeLoopCopy,
+} from '../onnx/loop-file.ts'
 import { openSession } from '../onnx/runtime.ts'
 import type { Encoded } from './emission.ts'
 import { invalidModel, messageOf } from './failures.ts'
 import { GraphLoop } from './graph-loop.ts'
 import type { GreedySearch } from './greedy-search.ts'
-import { keepLoop, loopPath, type ReadModel, readStepModel, writeLoop, writeLoopCopy } from './loop-file.ts'
+import { LOOP_VERSION, loopGraph } from './loop-graph.ts'
 import { needFile, openNetwork } from './sessions.ts'
 import { StepLoop } from './step-loop.ts'
 import { portsOf, type SearchOptions, stepModelOf } from './step-model.ts'
@@ -28,7 +37,7 @@ export interface SearchSource {
  */
 export async function openSearch(source: SearchSource): Promise<GreedySearch> {
   await needFile(source.files, source.name)
-  const place = await loopPath(source.path, source.options)
+  const place = await loopPath(source.path, [LOOP_VERSION, source.options])
   const known = await openLoop(source, place)
   if (known !== null) return known
   const made = await readStepModel(source.path).catch((error: unknown) => {
@@ -65,25 +74,38 @@ async function builtBeside(
   place: string,
   steps: StepLoop,
 ): Promise<GraphLoop | null> {
-  // The folder may refuse to be written to, the model to be a part of another.
-  const path = await writeLoop(made, place, source.options).catch(() => null)
+  // The folder may refuse to be written to.
+  const graph = graphOf(source, made)
+  const path = graph === null ? null : await writeLoop(made, place, graph).catch(() => null)
   if (path === null) return null
   const loop = await openTrusted(source, made, path, steps)
   if (loop === null) await rm(path, { force: true })
   // It is open: where it cannot stay, the next load builds it again.
-  else await keepLoop(made, place).catch(() => rm(path, { force: true }))
+  else await keepLoop(made.path, place).catch(() => rm(path, { force: true }))
   return loop
 }
 
 /** The runtime follows no reference out of a folder, which a link to a weights file is: then the weights are copied. */
 async function builtCopy(source: SearchSource, made: ReadModel, steps: StepLoop): Promise<GraphLoop | null> {
+  const graph = graphOf(source, made)
+  if (graph === null) return null
   const folder = await mkdtemp(join(tmpdir(), 'dalston-loop-')).catch(() => null)
   if (folder === null) return null
   try {
-    const path = await writeLoopCopy(made, folder, source.options).catch(() => null)
+    const path = await writeLoopCopy(folder, graph).catch(() => null)
     return path === null ? null : await openTrusted(source, made, path, steps)
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Null where the model cannot be a part of another. */
+function graphOf(source: SearchSource, made: ReadModel): OnnxModel | null {
+  try {
+    return loopGraph(made.model, source.options)
+  } catch {
+    // Whatever stands in the way, the step loop does without.
+    return null
   }
 }
 

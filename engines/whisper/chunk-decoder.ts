@@ -90,8 +90,8 @@ export class ChunkDecoder {
   async #heard(hidden: Hidden): Promise<string> {
     const { decoder, tokens } = this.#model
     using run = await decoder.begin(hidden, [])
-    const { logits } = await run.first([tokens.startOfTranscript])
-    return likeliestLanguage(logits, tokens.languages)
+    const step = await run.first([tokens.startOfTranscript])
+    return likeliestLanguage(step.logits(0, 0), tokens.languages)
   }
 
   async #generate(

@@ -3,7 +3,10 @@ import { onnxRuntime } from '../onnx/runtime.ts'
 import { DecoderRun } from './decoder-run.ts'
 import { type Hidden, sizesOf, typeOf } from './encoder.ts'
 import { SpareBlock } from './key-values.ts'
+import { headsInput, LOOP_INPUTS } from './loop-graph.ts'
+import type { LoopPorts } from './loop-inputs.ts'
 import type { NetworkConfig } from './model-config.ts'
+import type { Head } from './step-attention.ts'
 import type { NumberType } from './values.ts'
 
 export const PAST_PARTS = ['decoder.key', 'decoder.value', 'encoder.key', 'encoder.value'] as const
@@ -19,10 +22,12 @@ export interface DecoderShape {
   readonly vocabularySize: number
   readonly pastType: NumberType
   readonly hiddenType: NumberType
-  readonly logitsType: NumberType
-  readonly attentionType: NumberType
+  /** How many of the encoder's positions it wants; null for any. */
+  readonly encoderPositions: number | null
   /** Layers whose cross-attention it gives out; none in most exports. */
   readonly attentionLayers: readonly number[]
+  /** What it needs to write by itself; null for the plain network. */
+  readonly loop: LoopPorts | null
   /** Inputs beside the usual ones, that some exports have. */
   readonly keepsLogits: boolean
 }
@@ -33,8 +38,15 @@ export class Decoder {
   readonly #session: InferenceSession
   readonly #spare = new SpareBlock()
 
-  constructor(session: InferenceSession, config: NetworkConfig) {
+  constructor(session: InferenceSession, config: NetworkConfig, tokens: { readonly firstTimestamp: number }) {
     this.#session = session
+    const positions = sizesOf(session.inputMetadata, 'encoder_hidden_states')[1]
+    const writesAlone = session.inputNames.includes(LOOP_INPUTS.steps)
+    const attentionLayers = layersOf(config).filter(
+      (layer) =>
+        session.outputNames.includes(`cross_attentions.${layer}`) ||
+        session.inputNames.includes(headsInput(layer)),
+    )
     this.shape = {
       layers: config.decoder_layers,
       heads: config.decoder_attention_heads,
@@ -42,11 +54,11 @@ export class Decoder {
       vocabularySize: config.vocab_size,
       pastType: typeOf(session.inputMetadata, 'past_key_values.0.decoder.key'),
       hiddenType: typeOf(session.inputMetadata, 'encoder_hidden_states'),
-      logitsType: typeOf(session.outputMetadata, 'logits'),
-      attentionType: typeOf(session.outputMetadata, 'cross_attentions.0'),
-      attentionLayers: layersOf(config).filter((layer) =>
-        session.outputNames.includes(`cross_attentions.${layer}`),
-      ),
+      encoderPositions: typeof positions === 'number' ? positions : null,
+      attentionLayers,
+      loop: writesAlone
+        ? { vocabularySize: config.vocab_size, firstTimestamp: tokens.firstTimestamp, attentionLayers }
+        : null,
       keepsLogits: session.inputNames.includes('num_logits_to_keep'),
     }
   }
@@ -75,17 +87,19 @@ export class Decoder {
     return null
   }
 
+  /** Whether it chooses tokens itself, many in one run. */
+  get writesAlone(): boolean {
+    return this.shape.loop !== null
+  }
+
   /**
-   * Decodes these hidden states from the start. `attentionLayers`: whose cross-attention each step brings; `firstLogits`: how
-   * many logits the first run may give at once, rows beyond that are read one after another.
+   * Decodes these hidden states from the start. `heads`: whose cross-attention each step brings; `firstLogits`: how many
+   * logits the first run may give at once, rows beyond that are read one after another.
    */
-  async begin(
-    hidden: Hidden,
-    attentionLayers: readonly number[],
-    firstLogits = FIRST_LOGITS,
-  ): Promise<DecoderRun> {
+  async begin(hidden: Hidden, heads: readonly Head[], firstLogits = FIRST_LOGITS): Promise<DecoderRun> {
     const onnx = await onnxRuntime()
-    return new DecoderRun(onnx, this.#session, this.shape, hidden, attentionLayers, firstLogits, this.#spare)
+    const network = { onnx, session: this.#session, shape: this.shape, spare: this.#spare }
+    return new DecoderRun(network, hidden, heads, firstLogits)
   }
 
   release(): Promise<void> {

@@ -1,10 +1,13 @@
-import { AttentionLog, type Head } from './attention-log.ts'
+import { AttentionLog } from './attention-log.ts'
 import type { Decoder } from './decoder.ts'
-import type { DecoderRun, Step } from './decoder-run.ts'
+import type { DecoderRun } from './decoder-run.ts'
 import type { Hidden } from './encoder.ts'
 import { applyRules, type LogitRules } from './logit-rules.ts'
+import { loopRules, type RowState, rowState } from './loop-inputs.ts'
 import type { Prefix } from './prompt.ts'
 import { type Choice, likeliest, probability, sampled } from './sampling.ts'
+import type { Head, StepAttention } from './step-attention.ts'
+import type { Step, Stretch } from './steps.ts'
 import type { AttentionRows } from './time-warping.ts'
 
 export interface GenerateRequest {
@@ -19,7 +22,7 @@ export interface GenerateRequest {
   /** Whose cross-attention is kept; empty where nobody asks for times. */
   readonly heads: readonly Head[]
   readonly signal: AbortSignal
-  /** After each step; the lists grow. */
+  /** After each run; the lists grow. */
   readonly onStep?: (written: readonly (readonly number[])[]) => void
 }
 
@@ -45,28 +48,63 @@ export interface Generated {
   readonly attention: AttentionRows | null
 }
 
+/** A cancel is heard between two stretches, and a text shown. */
+const STRETCH_MS = 300
+const [FEWEST_STEPS, MOST_STEPS] = [4, 64]
+
 /**
- * Decodes a batch token by token, greedily or by chance. All rows share the prefix; each ends at its end token and leaves the
- * batch. The signal is looked at between two steps.
+ * Decodes a batch, greedily or by chance. All rows share the prefix; each ends at its end token and leaves the batch. A
+ * decoder that writes by itself is left to it for a moment at a time, where chance has no part; else it is asked token by
+ * token. The signal is looked at between two runs.
  */
-export async function generate(decoder: Decoder, request: GenerateRequest): Promise<Generated[]> {
-  const { prefix, signal } = request
-  const layers = [...new Set(request.heads.map(([layer]) => layer))]
-  using run = await decoder.begin(request.hidden, layers)
+export async function generate(
+  decoder: Decoder,
+  request: GenerateRequest,
+  way: 'as it can' | 'step by step' = 'as it can',
+): Promise<Generated[]> {
+  const { prefix, signal, onStep } = request
+  using run = await decoder.begin(request.hidden, request.heads)
   const texts = request.rows.map((row) => new RowText(row, request))
   const active = [...texts]
-  signal.throwIfAborted()
-  let step = await run.first(prefix.tokens)
-  for (const [row, text] of active.entries()) text.listen(step, row, prefix)
-  for (;;) {
-    for (let row = active.length - 1; row >= 0; row--)
-      if (active[row]?.write(step, row) === false) dropRow(run, active, row)
-    request.onStep?.(texts.map((text) => text.tokens))
-    if (active.length === 0) return texts.map((text) => text.result())
-    signal.throwIfAborted()
-    step = await run.next(active.map((text) => text.last))
-    for (const [row, text] of active.entries()) text.attend(step, row)
+  const settle = (write: (text: RowText, row: number) => boolean) => {
+    for (let row = active.length - 1; row >= 0; row--) {
+      const text = active[row]
+      if (text !== undefined && !write(text, row)) dropRow(run, active, row)
+    }
+    onStep?.(texts.map(({ tokens }) => tokens))
   }
+  signal.throwIfAborted()
+  const first = await run.first(prefix.tokens)
+  settle((text, row) => {
+    text.listen(first, row, prefix)
+    return text.write(first, row)
+  })
+  const writesAlone = decoder.writesAlone && request.temperature === 0 && way === 'as it can'
+  const rules = loopRules(request.rules)
+  let steps = FEWEST_STEPS
+  while (active.length > 0) {
+    signal.throwIfAborted()
+    if (!writesAlone) {
+      const step = await run.next(active.map(({ last }) => last))
+      settle((text, row) => {
+        text.attend(step.attention, row, 0)
+        return text.write(step, row)
+      })
+      continue
+    }
+    const start = performance.now()
+    const rows = active.map((text) => text.state())
+    const room = request.tokenLimit - (active[0]?.tokens.length ?? 0)
+    const stretch = await run.write({ steps: Math.min(steps, room), rules, rows })
+    steps = pace(stretch.steps, performance.now() - start)
+    settle((text, row) => text.take(stretch, row))
+  }
+  return texts.map((text) => text.result())
+}
+
+/** How many steps take as long as a stretch should, after so many took so long. */
+function pace(steps: number, ms: number): number {
+  return Math.max(FEWEST_STEPS, Math.min(MOST_STEPS, Math.round((steps * STRETCH_MS) / ms)))
 }
 
 function dropRow(run: DecoderRun, active: RowText[], row: number): void {
@@ -90,32 +128,49 @@ class RowText {
   constructor(row: RowRequest, request: GenerateRequest) {
     this.#row = row
     this.#request = request
-    this.#attention = request.heads.length === 0 ? null : new AttentionLog(request.heads, row.frames)
+    this.#attention = request.heads.length === 0 ? null : new AttentionLog(request.heads.length, row.frames)
   }
 
   get last(): number {
     return this.tokens.at(-1) ?? 0
   }
 
+  state(): RowState {
+    return rowState(this.tokens, this.#request.rules.tokens.firstTimestamp, this.#row.lastTimestamp)
+  }
+
   /** The first run: whether anybody speaks is told where the transcript starts. */
   listen(step: Step, row: number, prefix: Prefix): void {
     const { noSpeech } = this.#request
-    if (noSpeech !== null) this.#noSpeechProb = probability(logitsOf(step, row, prefix.startIndex), noSpeech)
-    this.attend(step, row)
+    if (noSpeech !== null) this.#noSpeechProb = probability(step.logits(row, prefix.startIndex), noSpeech)
+    for (let position = 0; position < step.positions; position++) this.attend(step.attention, row, position)
   }
 
-  attend(step: Step, row: number): void {
-    this.#attention?.add(step, row)
+  attend(attention: StepAttention, row: number, position: number): void {
+    this.#attention?.add(attention, row, position)
   }
 
   /** Adds the next token; false where the row is over. */
   write(step: Step, row: number): boolean {
-    const { rules, temperature, tokenLimit } = this.#request
-    const logits = logitsOf(step, row, step.positions - 1)
+    const { rules, temperature } = this.#request
+    const logits = step.logits(row, step.positions - 1)
     applyRules(logits, this.tokens, rules, this.#row.lastTimestamp)
     if (temperature === 0) likeliest(logits, this.#choice)
     else sampled(logits, temperature, this.#row.random(), this.#choice)
-    const { token, logProb } = this.#choice
+    return this.#add(this.#choice.token, this.#choice.logProb)
+  }
+
+  /** Adds what the decoder wrote; false where the row is over. */
+  take(stretch: Stretch, row: number): boolean {
+    for (let step = 0; step < stretch.steps; step++) {
+      this.attend(stretch.attention, row, step)
+      if (!this.#add(stretch.token(row, step), stretch.logProb(row, step))) return false
+    }
+    return true
+  }
+
+  #add(token: number, logProb: number): boolean {
+    const { rules, tokenLimit } = this.#request
     if (token === rules.tokens.endOfText) {
       this.#endLogProb = logProb
       return false
@@ -137,9 +192,4 @@ class RowText {
       attention: this.#attention?.rows() ?? null,
     }
   }
-}
-
-function logitsOf(step: Step, row: number, position: number): Float32Array {
-  const from = (row * step.positions + position) * step.vocabularySize
-  return step.logits.subarray(from, from + step.vocabularySize)
 }

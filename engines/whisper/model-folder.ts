@@ -1,18 +1,16 @@
-import { join } from 'node:path'
-import type { InferenceSession } from 'onnxruntime-node'
 import type { z } from 'zod'
-import { EngineError, type ModelFiles } from '../engine.ts'
+import type { ModelFiles } from '../engine.ts'
 import { whisperLogMelModel } from '../onnx/log-mel.ts'
-import { openModel, openSession } from '../onnx/runtime.ts'
-import { SessionError } from '../onnx/session-error.ts'
+import { openModel } from '../onnx/runtime.ts'
 import { type BytePairCodec, bytePairCodec } from '../text/bpe.ts'
-import type { Head } from './attention-log.ts'
-import { Decoder } from './decoder.ts'
+import type { Decoder } from './decoder.ts'
 import { Encoder } from './encoder.ts'
 import { FIRST_TIMESTAMP_LIMIT, type LogitRules } from './logit-rules.ts'
 import { FeatureConfig, GenerationConfig, NetworkConfig, parseFields } from './model-config.ts'
 import { invalidModel, messageOf, networkFile, readNeeded, readOptional } from './model-files.ts'
+import { openDecoder, openNetwork } from './open-decoder.ts'
 import { type SpecialTokens, specialTokens } from './special-tokens.ts'
+import type { Head } from './step-attention.ts'
 
 /** A loaded model: both halves of the network, and what turns text into its tokens and back. */
 export interface WhisperModel {
@@ -48,28 +46,25 @@ export async function loadModel(files: ModelFiles): Promise<WhisperModel> {
   const encoderFile = await networkFile(files, 'encoder_model')
   const decoderFile = await networkFile(files, 'decoder_model_merged')
   await using opened = new AsyncDisposableStack()
-  const open = async (file: string, problemOf: (session: InferenceSession) => string | null) => {
-    const session = await openFile(files, file)
-    opened.defer(() => session.release())
-    const problem = problemOf(session)
-    if (problem !== null) throw invalidModel(files, file, problem)
-    return session
-  }
-  const encoderSession = await open(encoderFile, (session) => Encoder.interfaceProblem(session, config))
-  const decoderSession = await open(decoderFile, (session) => Decoder.interfaceProblem(session, config))
+  const encoderSession = await openNetwork(files, encoderFile)
+  opened.defer(() => encoderSession.release())
+  const problem = Encoder.interfaceProblem(encoderSession, config)
+  if (problem !== null) throw invalidModel(files, encoderFile, problem)
+  const rules = rulesOf(generation, tokens, config)
+  const decoder = await openDecoder({ files, file: decoderFile, config, rules })
+  opened.defer(() => decoder.release())
   // The front end is so small that a device would only cost the way there and back.
   const mel = await openModel(whisperLogMelModel(config.num_mel_bins), {
     threads: files.threads,
     memoryPattern: true,
   })
-  const decoder = new Decoder(decoderSession, config)
   opened.move()
   return {
     config,
     tokens,
     encodeText: codec.encode,
     textOf: (written) => codec.decode(written.filter((token) => token < tokens.endOfText)),
-    rules: rulesOf(generation, tokens, config),
+    rules,
     encoder: new Encoder(mel, encoderSession, config),
     decoder,
     heads: headsOf(generation, decoder, config),
@@ -127,17 +122,6 @@ function jsonObject(files: ModelFiles, file: string, text: string): object {
   }
   if (typeof value !== 'object' || value === null) throw invalidModel(files, file, 'expected an object')
   return value
-}
-
-async function openFile(files: ModelFiles, file: string): Promise<InferenceSession> {
-  try {
-    return await openSession(join(files.folder, file), { threads: files.threads, device: files.device })
-  } catch (error) {
-    const { problem, message } = error instanceof SessionError ? error : { problem: null, message: '' }
-    if (problem === 'out_of_memory' || problem === 'device_unavailable')
-      throw new EngineError({ code: problem, message, retryable: true }, { cause: error })
-    throw invalidModel(files, file, message || `cannot be opened: ${messageOf(error)}`, error)
-  }
 }
 
 function rulesOf(generation: GenerationConfig, tokens: SpecialTokens, config: NetworkConfig): LogitRules {

@@ -1,13 +1,14 @@
 import { mkdirSync, readdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { readStepModel, writeLoopCopy } from '#engines/onnx/loop-file.ts'
 import { openSession } from '#engines/onnx/runtime.ts'
 import { encodeModel, writeModelFile } from '#engines/onnx/write-model.ts'
 import { ctcGreedy } from '#engines/parakeet/ctc-greedy.ts'
 import type { Emission, Encoded } from '#engines/parakeet/emission.ts'
 import { GraphLoop } from '#engines/parakeet/graph-loop.ts'
 import type { GreedySearch } from '#engines/parakeet/greedy-search.ts'
-import { readStepModel, writeLoopCopy } from '#engines/parakeet/loop-file.ts'
+import { loopGraph } from '#engines/parakeet/loop-graph.ts'
 import { openSearch } from '#engines/parakeet/open-search.ts'
 import { StepLoop } from '#engines/parakeet/step-loop.ts'
 import { type SearchOptions, stepModelOf } from '#engines/parakeet/step-model.ts'
@@ -32,7 +33,7 @@ async function bothWays(path: string, options: SearchOptions, roundsACall?: numb
   const made = await readStepModel(path)
   const checked = stepModelOf(made.model.graph, options)
   if ('problem' in checked) throw new Error(checked.problem)
-  const copy = await writeLoopCopy(made, folder.path, options)
+  const copy = await writeLoopCopy(folder.path, loopGraph(made.model, options))
   return {
     steps: new StepLoop(await openSession(path, { threads: 1 }), checked.stepModel),
     loop: new GraphLoop(

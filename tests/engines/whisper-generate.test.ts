@@ -83,39 +83,46 @@ describe('decoding a batch', () => {
     const whole = await model.decoder.begin(hidden, [])
     await whole.first(prefix)
     whole.drop(1)
-    const after = (await whole.next([5, 6, 7])).logits.slice()
+    const after = await whole.next([5, 6, 7])
     for (const [place, row] of [0, 3, 2].entries()) {
       const alone = await model.decoder.begin(rowsOf(hidden, [row]), [])
       await alone.first(prefix)
-      const { logits, vocabularySize } = await alone.next([5 + place])
-      const ours = after.subarray(place * vocabularySize, (place + 1) * vocabularySize)
-      expect(Math.max(...ours.map((logit, index) => Math.abs(logit - (logits[index] ?? 0))))).toBeLessThan(
-        1e-3,
-      )
+      const expected = (await alone.next([5 + place])).logits(0, 0)
+      expect(largest(after.logits(place, 0), expected)).toBeLessThan(1e-3)
     }
   })
 
   it('[WH16] a long prefix is read in parts of the batch, with the same result', async () => {
     const prefix = [...Array.from({ length: 50 }, (_, index) => index), model.tokens.startOfTranscript]
-    const layers = [0, 1]
-    const whole = await model.decoder.begin(hidden, layers)
-    const parts = await model.decoder.begin(hidden, layers, 2 * prefix.length * model.config.vocab_size)
-    const single = await model.decoder.begin(hidden, layers, 1)
+    const heads = [
+      [1, 0],
+      [0, 1],
+    ] as const
+    const whole = await model.decoder.begin(hidden, heads)
+    const parts = await model.decoder.begin(hidden, heads, 2 * prefix.length * model.config.vocab_size)
+    const single = await model.decoder.begin(hidden, heads, 1)
     const first = await whole.first(prefix)
     for (const run of [parts, single]) {
       const other = await run.first(prefix)
-      expect(largest(first.logits, other.logits)).toBeLessThan(1e-3)
-      for (const layer of layers)
-        expect(largest(first.attention.get(layer), other.attention.get(layer))).toBeLessThan(1e-5)
+      for (const [row, position] of everywhere(ROWS, prefix.length)) {
+        expect(largest(first.logits(row, position), other.logits(row, position))).toBeLessThan(1e-3)
+        for (const head of heads.keys()) {
+          const theirs = other.attention.weights(row, head, position)
+          expect(largest(first.attention.weights(row, head, position), theirs)).toBeLessThan(1e-5)
+        }
+      }
     }
-    const next = (await whole.next([1, 2, 3, 4])).logits.slice()
-    for (const run of [parts, single])
-      expect(largest(next, (await run.next([1, 2, 3, 4])).logits)).toBeLessThan(1e-3)
+    const next = await whole.next([1, 2, 3, 4])
+    for (const run of [parts, single]) {
+      const other = await run.next([1, 2, 3, 4])
+      for (let row = 0; row < ROWS; row++)
+        expect(largest(next.logits(row, 0), other.logits(row, 0))).toBeLessThan(1e-3)
+    }
   })
 
   it('[WH17] the memory of an earlier run changes nothing, and two runs at a time share none', async () => {
     const prefix = prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning: [] }).tokens
-    const read = async (run: DecoderRun, token: number) => (await run.next([token])).logits.slice()
+    const read = async (run: DecoderRun, token: number) => (await run.next([token])).logits(0, 0).slice()
     const lone = await model.decoder.begin(rowsOf(hidden, [1]), [])
     await lone.first(prefix)
     const expected = await read(lone, 5)
@@ -142,12 +149,8 @@ describe('decoding a batch', () => {
     let step = await steps.first([model.tokens.startOfTranscript])
     for (const token of tokens) step = await steps.next([token, token, token, token])
     using whole = await model.decoder.begin(hidden, [])
-    const { logits, vocabularySize, positions } = await whole.first([
-      model.tokens.startOfTranscript,
-      ...tokens,
-    ])
-    const last = logits.subarray((positions - 1) * vocabularySize, positions * vocabularySize)
-    expect(largest(last, step.logits.subarray(0, vocabularySize))).toBeLessThan(1e-3)
+    const read = await whole.first([model.tokens.startOfTranscript, ...tokens])
+    expect(largest(read.logits(0, read.positions - 1), step.logits(0, 0))).toBeLessThan(1e-3)
   })
 
   it('[WH15] no room for a batch’s keys and values is out_of_memory', async () => {
@@ -174,4 +177,8 @@ describe('decoding a batch', () => {
 function largest(left: Float32Array | undefined, right: Float32Array | undefined): number {
   if (left === undefined || left.length !== right?.length) return Number.POSITIVE_INFINITY
   return left.reduce((most, value, index) => Math.max(most, Math.abs(value - (right[index] ?? 0))), 0)
+}
+
+function everywhere(rows: number, positions: number): [number, number][] {
+  return Array.from({ length: rows * positions }, (_, at) => [Math.floor(at / positions), at % positions])
 }

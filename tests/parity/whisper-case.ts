@@ -172,8 +172,8 @@ async function gapAt(
   written: readonly number[],
 ): Promise<number> {
   const run = await model.decoder.begin(request.hidden, [])
-  const { logits, vocabularySize } = await run.first([...request.prefix.tokens, ...written])
-  const last = logits.subarray(logits.length - vocabularySize)
+  const step = await run.first([...request.prefix.tokens, ...written])
+  const last = step.logits(0, step.positions - 1)
   applyRules(last, written, rules, 1500)
   const [best = 0, second = 0] = last.toSorted().reverse()
   return best - second

@@ -1,21 +1,19 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { OnnxModel, OnnxTensor } from '../onnx/graph.ts'
-import { decodeModel } from '../onnx/read-model.ts'
-import { writeModelFile } from '../onnx/write-model.ts'
-import { LOOP_VERSION, loopGraph } from './loop-graph.ts'
-import type { SearchOptions } from './step-model.ts'
+import type { OnnxModel, OnnxTensor } from './graph.ts'
+import { decodeModel } from './read-model.ts'
+import { writeModelFile } from './write-model.ts'
 
 /** The loop's file beside the model's is called so, with a digest of what it was made from. */
 const PREFIX = '.loop-'
-/** It has this ending until it was held against the step loop; two processes may load one model. */
+/** It has this ending until it was held against the model's own steps; two processes may load one model. */
 const UNPROVEN_PREFIX = '.unproven-'
 const UNPROVEN = `${UNPROVEN_PREFIX}${process.pid}`
 /** Weights below this are copied: a reference would take as much. */
 const REFERENCE_FROM_BYTES = 1024
 
-/** A `decoder_joint` model and the file it was read from, whose bytes the weights are views of. */
+/** A model that does one step, and the file it was read from, whose bytes the weights are views of. */
 export interface ReadModel {
   readonly path: string
   readonly bytes: Uint8Array
@@ -27,39 +25,35 @@ export async function readStepModel(path: string): Promise<ReadModel> {
   return { path, bytes, model: decodeModel(bytes) }
 }
 
-/** Where the loop of a model lies. The name changes with the model's file, the options and the way the graph is built. */
-export async function loopPath(path: string, options: SearchOptions): Promise<string> {
+/** Where the loop of a model lies. The name changes with the model's file and the key: how the graph is built, with what. */
+export async function loopPath(path: string, key: readonly unknown[]): Promise<string> {
   const { size, mtimeMs } = await stat(path)
-  const key = JSON.stringify([LOOP_VERSION, basename(path), size, mtimeMs, options])
-  const digest = createHash('sha256').update(key).digest('hex').slice(0, 16)
+  const text = JSON.stringify([basename(path), size, mtimeMs, ...key])
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 16)
   return join(dirname(path), `${PREFIX}${basename(path, '.onnx')}-${digest}.onnx`)
 }
 
 /**
- * Writes the loop's graph beside the model, without weights: it points to where they lie in the model's own files, so a
- * model is on disk once. The file is not yet at its place: `keepLoop` puts it there.
+ * Writes a loop that was made from a model beside it, without weights: it points to where they lie in the model's own files,
+ * so a model is on disk once. The file is not yet at its place: `keepLoop` puts it there.
  */
-export async function writeLoop(made: ReadModel, place: string, options: SearchOptions): Promise<string> {
+export async function writeLoop(made: ReadModel, place: string, loop: OnnxModel): Promise<string> {
   const path = `${place}${UNPROVEN}`
-  await writeModelFile(path, pointing(loopGraph(made.model, options), made))
+  await writeModelFile(path, pointing(loop, made))
   return path
 }
 
 /** A loop with all weights in it, in a folder that need not be the model's. */
-export async function writeLoopCopy(
-  made: ReadModel,
-  folder: string,
-  options: SearchOptions,
-): Promise<string> {
+export async function writeLoopCopy(folder: string, loop: OnnxModel): Promise<string> {
   const path = join(folder, 'loop.onnx')
-  await writeModelFile(path, loopGraph(made.model, options))
+  await writeModelFile(path, loop)
   return path
 }
 
-/** Puts a written loop at its place; those of other options or an older model go, and what a process that was killed left. */
-export async function keepLoop(made: ReadModel, place: string): Promise<void> {
+/** Puts a written loop at its place; those of other keys or an older model go, and what a process that was killed left. */
+export async function keepLoop(path: string, place: string): Promise<void> {
   await rename(`${place}${UNPROVEN}`, place)
-  const ours = `${PREFIX}${basename(made.path, '.onnx')}-`
+  const ours = `${PREFIX}${basename(path, '.onnx')}-`
   const others = (name: string) =>
     name.startsWith(ours) && name !== basename(place) && (name.endsWith('.onnx') || isAbandoned(name))
   for (const name of (await readdir(dirname(place))).filter(others))
