@@ -68,6 +68,7 @@ export class GraphBuilder {
   readonly #nodes: OnnxNode[] = []
   readonly #inputs: OnnxValue[] = []
   readonly #outputs: OnnxValue[] = []
+  readonly #declared = new Map<Value, Omit<OnnxValue, 'name'>>()
   /** Made by a node of this graph, and no output of it yet. */
   readonly #free = new Set<Value>()
 
@@ -109,6 +110,15 @@ export class GraphBuilder {
     const outputs = names.map((name) => (name === '' ? '' : this.#scope.fresh(name)))
     this.#add(operator, inputs, outputs, options)
     return sameLength(names, outputs)
+  }
+
+  /**
+   * Says of what type and shape a value is that leaves a subgraph, where the runtime cannot tell by itself. It has to know the
+   * rank of what a loop gathers, for a loop without a round.
+   */
+  declare(value: Value, type: ElementType, shape: readonly (number | string)[]): Value {
+    this.#declared.set(value, { type, shape })
+    return value
   }
 
   /** Weights, under their own name. */
@@ -253,7 +263,7 @@ export class GraphBuilder {
     for (const value of values) {
       const name = this.#free.delete(value) ? value : this.node('Identity', [value])
       this.#free.delete(name)
-      this.#outputs.push({ name })
+      this.#outputs.push({ name, ...this.#declared.get(value) })
     }
   }
 }

@@ -1,7 +1,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { EngineError } from '../engine.ts'
+import { notNumbers } from '../onnx/not-numbers.ts'
 import type { Encoded } from './emission.ts'
-import { notNumbers, running } from './failures.ts'
+import { running } from './failures.ts'
 import type { FeatureExtractor } from './features.ts'
 
 /** The network of a model that hears: the encoder, or the whole network of a CTC model, with the front end before it. */

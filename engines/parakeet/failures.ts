@@ -6,12 +6,6 @@ export function invalidModel(model: string, file: string, problem: string, cause
   return new EngineError({ code: 'invalid_model', message, retryable: false }, { cause })
 }
 
-/** A network that says NaN or infinity has overflowed on this sound; its tokens would be chance. */
-export function notNumbers(file: string, output: string): EngineError {
-  const message = `${file}: ${output}: expected numbers, came NaN or infinity: 16-bit exports may overflow. Take another precision of the model, or another device.`
-  return new EngineError({ code: 'engine_bad_output', message, retryable: true })
-}
-
 /** What the runtime and the allocators below it say when memory is short: on the host, and on a device. */
 const OUT_OF_MEMORY =
   /out of memory|bad_?alloc|failed to allocate|allocation failed|cudaErrorMemoryAllocation/i

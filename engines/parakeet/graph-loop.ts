@@ -1,7 +1,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
+import { notNumbers } from '../onnx/not-numbers.ts'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import type { Emission, Encoded } from './emission.ts'
-import { notNumbers, running } from './failures.ts'
+import { running } from './failures.ts'
 import type { GreedySearch } from './greedy-search.ts'
 
 /**

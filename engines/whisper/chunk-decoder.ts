@@ -1,5 +1,6 @@
+import { notNumbers } from '../onnx/not-numbers.ts'
 import type { ChunkAudio } from './chunk-audio.ts'
-import { CHUNK_SAMPLES, type Chunk, chunkSeconds } from './chunks.ts'
+import { CHUNK_SAMPLES, type Chunk, chunkSeconds, halved } from './chunks.ts'
 import { type Hidden, rowsOf } from './encoder.ts'
 import { type Generated, generate } from './generate.ts'
 import { likeliestLanguage } from './language.ts'
@@ -75,6 +76,11 @@ export class ChunkDecoder {
     return done.map((last, row) => settled(last, greedy[row]))
   }
 
+  /** A chunk that is too much for one look, as two. */
+  halves(chunk: Chunk): Promise<Chunk[]> {
+    return halved(chunk, (from, to) => this.#audio.quietest(from, to))
+  }
+
   async #encode(chunks: readonly Chunk[]): Promise<Hidden> {
     const { encoder } = this.#model
     const hidden = encoder.hidden(chunks.length)
@@ -91,7 +97,9 @@ export class ChunkDecoder {
     const { decoder, tokens } = this.#model
     using run = await decoder.begin(hidden, [])
     const step = await run.first([tokens.startOfTranscript])
-    return likeliestLanguage(step.logits(0, 0), tokens.languages)
+    const language = likeliestLanguage(step.logits(0, 0), tokens.languages)
+    if (language === null) throw notNumbers(decoder.file, 'logits')
+    return language
   }
 
   async #generate(

@@ -13,6 +13,8 @@ export interface ChunkSegments {
   readonly segments: readonly Draft[]
   /** What the model left for another look; null where it said all. */
   readonly rest: Chunk | null
+  /** It came to no end and marked none inside: all of the chunk is too much for one look. */
+  readonly isTooMuch: boolean
 }
 
 export interface SegmentOptions {
@@ -22,8 +24,8 @@ export interface SegmentOptions {
   readonly filterWidth: number
 }
 
-/** Less than this is not worth another look: what was said of it stands. */
-const LEAST_REST_SECONDS = 1
+/** Less than this is not worth another look, neither what is left nor what was passed: what was said of it stands. */
+export const LEAST_REST_SECONDS = 1
 
 /** A decoded chunk as segments at the times of the recording. Uses up its attention. Pure. */
 export function chunkSegments(decoded: Decoded, options: SegmentOptions): ChunkSegments {
@@ -31,19 +33,25 @@ export function chunkSegments(decoded: Decoded, options: SegmentOptions): ChunkS
   const seconds = chunkSeconds(chunk)
   const steps = Math.ceil(seconds * STEPS_A_SECOND)
   const split = splitSegments(tokens, options.firstTimestamp, steps)
-  const rest = split.restFrom === null ? null : laterPart(chunk, split.restFrom / STEPS_A_SECOND)
+  const isTooMuch = decoded.isCut && split.restFrom === null && seconds >= 2 * LEAST_REST_SECONDS
+  if (isTooMuch) return { segments: [], rest: null, isTooMuch }
+  const rest = split.restFrom === null ? null : laterPart(decoded, split.restFrom / STEPS_A_SECOND)
   const trailing =
     split.restFrom !== null && rest === null ? trailingSegment(tokens, options.firstTimestamp, steps) : null
   const frames = framesOf(decoded, options.filterWidth)
   const drafts = [...split.segments, ...(trailing === null ? [] : [trailing])].map((segment) =>
     draftOf(segment, decoded, frames, options),
   )
-  return { segments: drafts.filter((draft) => draft.text !== ''), rest }
+  return { segments: drafts.filter((draft) => draft.text !== ''), rest, isTooMuch }
 }
 
-/** The rest of a chunk, if it is less than the chunk: so that looking again comes to an end. */
-function laterPart(chunk: Chunk, seconds: number): Chunk | null {
-  return seconds < LEAST_REST_SECONDS ? null : restOf(chunk, seconds, LEAST_REST_SECONDS)
+/**
+ * The rest of a chunk, if it is less than the chunk: so that looking again comes to an end. A text that found no room for its
+ * end said nothing of what follows, however little it passed.
+ */
+function laterPart({ chunk, isCut }: Decoded, seconds: number): Chunk | null {
+  const isWorthIt = isCut ? seconds > 0 : seconds >= LEAST_REST_SECONDS
+  return isWorthIt ? restOf(chunk, seconds, LEAST_REST_SECONDS) : null
 }
 
 /** Where each token begins, and what follows the last; null without attention. */

@@ -95,6 +95,29 @@ export function restOf(chunk: Chunk, seconds: number, leastSeconds: number): Chu
   }
 }
 
+/** A chunk as two: between its parts, where its middle is in a pause, else where the part in the middle is quietest. */
+export async function halved(chunk: Chunk, findCut: FindCut): Promise<Chunk[]> {
+  const middle = chunk.samples / 2
+  const part = chunk.parts.find(({ at, from, to }) => at < middle && middle < at + to - from)
+  const cut = part === undefined ? middle : await cutOf(part, middle, findCut)
+  const parts = chunk.parts.flatMap((one) => {
+    const kept = { ...one, to: Math.min(one.to, Math.round(one.from + cut - one.at)) }
+    return kept.from < kept.to ? [kept] : []
+  })
+  const samples = Math.max(...parts.map(({ at, from, to }) => at + to - from))
+  const rest = restOf(chunk, cut / SAMPLE_RATE_HZ, 0)
+  return [{ parts, samples }, ...(rest === null ? [] : [rest])]
+}
+
+/** Where to cut a part, as a sample of the chunk: in the third of it that is nearest to the chunk's middle. */
+async function cutOf(part: Part, middle: number, findCut: FindCut): Promise<number> {
+  const reach = (part.to - part.from) / 6
+  const center = part.from + middle - part.at
+  const from = Math.round(Math.max(part.from, center - reach))
+  const to = Math.round(Math.min(part.to, center + reach))
+  return part.at + (await findCut(from, to)) - part.from
+}
+
 function sampleOf(seconds: number): number {
   return Math.round(seconds * SAMPLE_RATE_HZ)
 }

@@ -21,6 +21,8 @@ type Outputs = Readonly<Record<string, Tensor>>
 /** What a run needs of its decoder. */
 export interface Network {
   readonly onnx: Awaited<ReturnType<typeof onnxRuntime>>
+  /** What the session was read from, for errors. */
+  readonly file: string
   readonly session: InferenceSession
   readonly shape: DecoderShape
   readonly spare: SpareBlock
@@ -174,6 +176,7 @@ export class DecoderRun implements Disposable {
   }
 
   #run(feeds: Record<string, Tensor>, outputs: Record<string, Tensor | null>): Promise<Outputs> {
-    return runNetwork('the decoder', () => this.#network.session.run(feeds, outputs))
+    const { file, session } = this.#network
+    return runNetwork(file, () => session.run(feeds, outputs))
   }
 }

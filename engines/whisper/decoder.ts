@@ -22,8 +22,8 @@ export interface DecoderShape {
   readonly vocabularySize: number
   readonly pastType: NumberType
   readonly hiddenType: NumberType
-  /** How many of the encoder's positions it wants; null for any. */
-  readonly encoderPositions: number | null
+  /** What it hears: positions of 30 s. */
+  readonly encoderPositions: number
   /** Layers whose cross-attention it gives out; none in most exports. */
   readonly attentionLayers: readonly number[]
   /** What it needs to write by itself; null for the plain network. */
@@ -35,12 +35,19 @@ export interface DecoderShape {
 /** The merged decoder with a cache: the first run reads a prefix, each further one a token a row. */
 export class Decoder {
   readonly shape: DecoderShape
+  readonly file: string
   readonly #session: InferenceSession
   readonly #spare = new SpareBlock()
 
-  constructor(session: InferenceSession, config: NetworkConfig, tokens: { readonly firstTimestamp: number }) {
+  /** `file`: what the session was read from, for errors. */
+  constructor(
+    session: InferenceSession,
+    config: NetworkConfig,
+    tokens: { readonly firstTimestamp: number },
+    file: string,
+  ) {
     this.#session = session
-    const positions = sizesOf(session.inputMetadata, 'encoder_hidden_states')[1]
+    this.file = file
     const writesAlone = session.inputNames.includes(LOOP_INPUTS.steps)
     const attentionLayers = layersOf(config).filter(
       (layer) =>
@@ -54,7 +61,7 @@ export class Decoder {
       vocabularySize: config.vocab_size,
       pastType: typeOf(session.inputMetadata, 'past_key_values.0.decoder.key'),
       hiddenType: typeOf(session.inputMetadata, 'encoder_hidden_states'),
-      encoderPositions: typeof positions === 'number' ? positions : null,
+      encoderPositions: config.max_source_positions,
       attentionLayers,
       loop: writesAlone
         ? { vocabularySize: config.vocab_size, firstTimestamp: tokens.firstTimestamp, attentionLayers }
@@ -98,7 +105,8 @@ export class Decoder {
    */
   async begin(hidden: Hidden, heads: readonly Head[], firstLogits = FIRST_LOGITS): Promise<DecoderRun> {
     const onnx = await onnxRuntime()
-    const network = { onnx, session: this.#session, shape: this.shape, spare: this.#spare }
+    const { file, shape } = this
+    const network = { onnx, file, session: this.#session, shape, spare: this.#spare }
     return new DecoderRun(network, hidden, heads, firstLogits)
   }
 

@@ -2,7 +2,7 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import { CHUNK_SAMPLES } from './chunks.ts'
 import type { NetworkConfig } from './model-config.ts'
-import { runNetwork } from './network-errors.ts'
+import { misfit, runNetwork } from './network-errors.ts'
 import { asType, emptyNumbers, type Numbers, type NumberType, numbersOf, numberTensor } from './values.ts'
 
 const INPUT = 'input_features'
@@ -19,6 +19,7 @@ export interface Hidden {
 
 /** Sound to hidden states: the log-mel graph, which is made here, and the model's encoder. */
 export class Encoder {
+  readonly #file: string
   readonly #mel: InferenceSession
   readonly #session: InferenceSession
   readonly #inputType: NumberType
@@ -26,7 +27,9 @@ export class Encoder {
   readonly #positions: number
   readonly #width: number
 
-  constructor(mel: InferenceSession, session: InferenceSession, config: NetworkConfig) {
+  /** `file`: what the session was read from, for errors. */
+  constructor(mel: InferenceSession, session: InferenceSession, config: NetworkConfig, file: string) {
+    this.#file = file
     this.#mel = mel
     this.#session = session
     this.#inputType = typeOf(session.inputMetadata, INPUT)
@@ -72,12 +75,13 @@ export class Encoder {
     const mel = await this.features(samples)
     const frames = 2 * this.#positions
     const input = numberTensor(onnx, asType(mel, this.#inputType), [1, mel.length / frames, frames])
-    const outputs = await runNetwork('the encoder', () => this.#session.run({ [INPUT]: input }, [OUTPUT]))
+    const outputs = await runNetwork(this.#file, () => this.#session.run({ [INPUT]: input }, [OUTPUT]))
     const output = outputs[OUTPUT]
     const size = this.#positions * this.#width
     if (output === undefined || output.size !== size)
-      throw new TypeError(
-        `the encoder gave ${output?.dims.join(' × ') ?? 'nothing'}, expected ${size} numbers`,
+      throw misfit(
+        this.#file,
+        `${OUTPUT}: expected 1 × ${this.#positions} × ${this.#width}, came ${output?.dims.join(' × ') ?? 'nothing'}`,
       )
     into.data.set(numbersOf(output, OUTPUT), row * size)
   }

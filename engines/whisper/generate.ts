@@ -1,3 +1,4 @@
+import { notNumbers } from '../onnx/not-numbers.ts'
 import { AttentionLog } from './attention-log.ts'
 import type { Decoder } from './decoder.ts'
 import type { DecoderRun } from './decoder-run.ts'
@@ -64,7 +65,7 @@ export async function generate(
 ): Promise<Generated[]> {
   const { prefix, signal, onStep } = request
   using run = await decoder.begin(request.hidden, request.heads)
-  const texts = request.rows.map((row) => new RowText(row, request))
+  const texts = request.rows.map((row) => new RowText(row, request, decoder.file))
   const active = [...texts]
   const settle = (write: (text: RowText, row: number) => boolean) => {
     for (let row = active.length - 1; row >= 0; row--) {
@@ -116,6 +117,7 @@ function dropRow(run: DecoderRun, active: RowText[], row: number): void {
 /** What one row has written. */
 class RowText {
   readonly tokens: number[] = []
+  readonly #file: string
   readonly #request: GenerateRequest
   readonly #row: RowRequest
   readonly #logProbs: number[] = []
@@ -125,7 +127,8 @@ class RowText {
   #isCut = false
   #noSpeechProb: number | null = null
 
-  constructor(row: RowRequest, request: GenerateRequest) {
+  constructor(row: RowRequest, request: GenerateRequest, file: string) {
+    this.#file = file
     this.#row = row
     this.#request = request
     this.#attention = request.heads.length === 0 ? null : new AttentionLog(request.heads.length, row.frames)
@@ -171,6 +174,7 @@ class RowText {
 
   #add(token: number, logProb: number): boolean {
     const { rules, tokenLimit } = this.#request
+    if (Number.isNaN(logProb)) throw notNumbers(this.#file, 'logits')
     if (token === rules.tokens.endOfText) {
       this.#endLogProb = logProb
       return false

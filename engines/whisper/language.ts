@@ -17,13 +17,14 @@ export function isoLanguage(code: string): string {
   return ISO_CODES[code] ?? code
 }
 
-/** The language whose token is most likely; only languages compete. */
-export function likeliestLanguage(logits: Float32Array, known: ReadonlyMap<string, number>): string {
-  let best = ''
+/** The language whose token is most likely; only languages compete. Null where logits are no numbers. */
+export function likeliestLanguage(logits: Float32Array, known: ReadonlyMap<string, number>): string | null {
+  let best: string | null = null
   let highest = Number.NEGATIVE_INFINITY
   for (const [code, id] of known) {
     const logit = logits[id] ?? Number.NEGATIVE_INFINITY
-    if (logit <= highest && best !== '') continue
+    if (Number.isNaN(logit)) return null
+    if (logit <= highest && best !== null) continue
     best = code
     highest = logit
   }

@@ -58,7 +58,8 @@ export function loopGraph(model: OnnxModel, sizes: LoopSizes): OnnxModel | null 
   const attentions = layersOf(sizes).filter((layer) => outputs.some(({ name }) => name === attention(layer)))
   for (const layer of attentions) graph.input(headsInput(layer), 'int64', [`heads_${layer}`])
   for (const tensor of initializers) graph.weight(tensor)
-  const made: Made = { graph, merged, sizes, attentions, logitsType: typeOf('logits') }
+  const types = { logits: typeOf('logits'), attention: typeOf(attention(attentions[0] ?? 0)) }
+  const made: Made = { graph, merged, sizes, attentions, ...types }
   const loop = writtenInLoop(made)
   const values = behind(made, loop)
   for (const { name, type = 'float32', shape = [] } of outputs)
@@ -81,7 +82,9 @@ interface Made {
   readonly sizes: LoopSizes
   /** Layers whose cross-attention the decoder gives. */
   readonly attentions: readonly number[]
-  readonly logitsType: ElementType
+  /** Of the outputs. */
+  readonly logits: ElementType
+  readonly attention: ElementType
 }
 
 interface Written {
@@ -94,7 +97,7 @@ interface Written {
   readonly past: Readonly<Record<string, Value>>
 }
 
-function writtenInLoop({ graph, merged, sizes, attentions, logitsType }: Made): Written {
+function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Written {
   const own = pastNames(sizes, 'decoder')
   const noLogits = graph.node('ConstantOfShape', [graph.ints(0, 1, sizes.vocabularySize)])
   const loop = graph.loop(
@@ -107,7 +110,7 @@ function writtenInLoop({ graph, merged, sizes, attentions, logitsType }: Made): 
         LOOP_INPUTS.latest,
         // No row has ended yet.
         graph.node('Less', [LOOP_INPUTS.limit, graph.int(0)]),
-        ofType(graph, noLogits, logitsType),
+        ofType(graph, noLogits, types.logits),
         ...own.map((name) => `past_key_values.${name}`),
       ],
     },
@@ -129,11 +132,15 @@ function writtenInLoop({ graph, merged, sizes, attentions, logitsType }: Made): 
       })
       const isEnd = body.node('Equal', [choice.token, body.int(sizes.endOfText)])
       const over = body.node('Or', [ended, isEnd])
-      // A shape that says its rank: without a step the runtime makes an empty value of it.
-      const scanned = [choice.token, choice.logProb].map((value) =>
-        body.node('Reshape', [value, body.ints(-1, 1)]),
-      )
-      if (attentions.length > 0) scanned.push(chosenHeads(body, attentions, said))
+      const row = ['batch_size', 1]
+      const scanned = [
+        body.declare(body.node('Identity', [choice.token]), 'int64', row),
+        body.declare(choice.logProb, 'float32', row),
+      ]
+      if (attentions.length > 0) {
+        const shape = ['batch_size', 'heads', 1, 'encoder_positions']
+        scanned.push(body.declare(chosenHeads(body, attentions, said), types.attention, shape))
+      }
       return {
         condition: body.node('Not', [allTrue(body, over)]),
         carried: [

@@ -1,11 +1,9 @@
 import type { Decoder } from './decoder.ts'
-import type { Hidden } from './encoder.ts'
+import { type Hidden, rowsOf } from './encoder.ts'
 import { type GenerateRequest, generate } from './generate.ts'
 import type { LogitRules } from './logit-rules.ts'
 
 const ROWS = 2
-/** Sound of a third of a second: what the network makes of it means nothing, but a step must follow from the one before. */
-const POSITIONS = 16
 const TOKENS = 6
 /** A network that measures its input as a whole (8 bits) gives a little else for a prefix than for its tokens one by one. */
 const LEAST_LIKENESS = 0.98
@@ -22,7 +20,7 @@ export async function isTrustworthy(decoder: Decoder, rules: LogitRules): Promis
     const alone = await generate(decoder, request)
     const steps = await generate(decoder, request, 'step by step')
     const isSame = alone.every((one, row) => one.tokens.join() === steps[row]?.tokens.join())
-    return isSame && (await isLike(decoder, hidden, [start, ...(steps[0]?.tokens ?? [])]))
+    return isSame && (await isLike(decoder, rowsOf(hidden, [0]), [start, ...(steps[0]?.tokens ?? [])]))
   } catch {
     // A graph that does not run.
     return false
@@ -34,7 +32,7 @@ async function isLike(decoder: Decoder, hidden: Hidden, tokens: readonly number[
   const read = await whole.first(tokens)
   using stepped = await decoder.begin(hidden, [])
   let step = await stepped.first(tokens.slice(0, 1))
-  for (const token of tokens.slice(1)) step = await stepped.next([token, token])
+  for (const token of tokens.slice(1)) step = await stepped.next([token])
   return likeness(read.logits(0, tokens.length - 1), step.logits(0, 0)) > LEAST_LIKENESS
 }
 
@@ -51,7 +49,7 @@ function likeness(left: Float32Array, right: Float32Array): number {
 }
 
 function noise({ shape }: Decoder): Hidden {
-  const positions = shape.encoderPositions ?? POSITIONS
+  const positions = shape.encoderPositions
   const width = shape.heads * shape.headSize
   const data = Float32Array.from({ length: ROWS * positions * width }, (_, at) => Math.sin(at * at))
   return { data, type: 'float32', rows: ROWS, positions, width }

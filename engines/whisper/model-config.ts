@@ -7,19 +7,24 @@ import { z } from 'zod'
 const count = z.int().positive()
 const tokenId = z.int().min(0)
 
-export const NetworkConfig = z.object({
-  model_type: z.literal('whisper'),
-  d_model: count,
-  decoder_layers: count,
-  decoder_attention_heads: count,
-  vocab_size: count,
-  num_mel_bins: count.default(80),
-  /** Frames that the encoder gives for 30 s. */
-  max_source_positions: z.literal(1500).default(1500),
-  /** Tokens that the decoder can hold. */
-  max_target_positions: count.default(448),
-  median_filter_width: count.default(7),
-})
+export const NetworkConfig = z
+  .object({
+    model_type: z.literal('whisper'),
+    d_model: count,
+    decoder_layers: count,
+    decoder_attention_heads: count,
+    vocab_size: count,
+    num_mel_bins: count.default(80),
+    /** Frames that the encoder gives for 30 s. */
+    max_source_positions: z.literal(1500).default(1500),
+    /** Tokens that the decoder can hold. */
+    max_target_positions: count.default(448),
+    median_filter_width: count.default(7),
+  })
+  .refine(({ d_model, decoder_attention_heads }) => d_model % decoder_attention_heads === 0, {
+    path: ['d_model'],
+    message: 'expected a multiple of decoder_attention_heads',
+  })
 export type NetworkConfig = z.infer<typeof NetworkConfig>
 
 export const GenerationConfig = z.object({

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EngineError, type ModelFiles } from '../engine.ts'
+import { readTextFile } from '../text/text-file.ts'
 
 /** The files of a model folder in the public hub layout, and errors that name one of them. */
 
@@ -34,12 +35,13 @@ export async function readNeeded(files: ModelFiles, name: string): Promise<strin
   return text
 }
 
+/** A tokenizer of a hundred languages has a few megabytes. */
+const MOST_BYTES = 64 * 2 ** 20
+
 export function readOptional(files: ModelFiles, name: string): Promise<string | null> {
-  return readFile(join(files.folder, name), 'utf8')
-    .catch(ifMissing)
-    .catch((error: unknown) => {
-      throw invalidModel(files, name, `cannot be read: ${messageOf(error)}`, error)
-    })
+  return readTextFile(join(files.folder, name), MOST_BYTES).catch((error: unknown) => {
+    throw invalidModel(files, name, messageOf(error), error)
+  })
 }
 
 export function invalidModel(files: ModelFiles, file: string, problem: string, cause?: unknown): EngineError {

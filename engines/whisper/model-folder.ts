@@ -65,7 +65,7 @@ export async function loadModel(files: ModelFiles): Promise<WhisperModel> {
     encodeText: codec.encode,
     textOf: (written) => codec.decode(written.filter((token) => token < tokens.endOfText)),
     rules,
-    encoder: new Encoder(mel, encoderSession, config),
+    encoder: new Encoder(mel, encoderSession, config, encoderFile),
     decoder,
     heads: headsOf(generation, decoder, config),
     batchSize: files.device === 'cpu' ? BATCH_ON_CPU : BATCH_ON_GPU,

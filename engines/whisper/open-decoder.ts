@@ -32,7 +32,7 @@ export async function openDecoder(source: DecoderSource): Promise<Decoder> {
   if (loop !== null) return loop
   const session = await openNetwork(source.files, source.file)
   const problem = Decoder.interfaceProblem(session, source.config)
-  if (problem === null) return new Decoder(session, source.config, source.rules.tokens)
+  if (problem === null) return new Decoder(session, source.config, source.rules.tokens, source.file)
   await session.release()
   throw invalidModel(source.files, source.file, problem)
 }
@@ -84,14 +84,15 @@ async function build(source: DecoderSource, path: string, place: string): Promis
 }
 
 /** Null where the runtime refuses it; throws where the plain network would fare no better. */
-async function opened({ files, config, rules }: DecoderSource, path: string): Promise<Decoder | null> {
+async function opened({ files, file, config, rules }: DecoderSource, path: string): Promise<Decoder | null> {
   const session = await openSession(path, files).catch((error: unknown) => {
     const without = lacking(error)
     if (without !== null) throw without
     return null
   })
   if (session === null) return null
-  if (Decoder.interfaceProblem(session, config) === null) return new Decoder(session, config, rules.tokens)
+  if (Decoder.interfaceProblem(session, config) === null)
+    return new Decoder(session, config, rules.tokens, file)
   await session.release()
   return null
 }

@@ -57,7 +57,8 @@ function expSum(logits: Float32Array, highest: number): number {
   let sum = 0
   for (let token = 0; token < logits.length; token++) {
     const logit = logits[token] ?? floor
-    if (logit > floor) sum += Math.exp(logit - highest)
+    // Not `>`: what is no number has to make the sum none.
+    if (!(logit <= floor)) sum += Math.exp(logit - highest)
   }
   return sum
 }

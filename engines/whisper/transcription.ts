@@ -25,10 +25,8 @@ export interface TranscriptionOptions extends DecodeOptions {
   readonly onAdvance: (advance: Advance) => void
 }
 
-/** So many steps of the decoder lie between two partial texts. */
-const STEPS_A_REPORT = 16
-/** How often what a chunk left over is looked at again. */
-const LOOKS = 8
+/** So many tokens lie between two partial texts. */
+const TOKENS_A_REPORT = 16
 
 /**
  * Transcribes the speech regions of a recording, batch by batch, in memory that does not grow with its length. What lies
@@ -71,17 +69,15 @@ export class Transcription {
   /** A batch, and what its chunks left over, until nothing is. In time order. */
   async #decode(decoder: ChunkDecoder, batch: readonly Chunk[]): Promise<Draft[]> {
     const found: Draft[] = []
-    let chunks = batch
-    for (let look = 0; look < LOOKS && chunks.length > 0; look++) {
-      const isFirst = look === 0
-      const all = await decoder.decode(chunks, isFirst ? this.#reporter(chunks) : () => undefined)
-      const rests: Chunk[] = []
-      for (const decoded of all) {
-        const { segments, rest } = this.#segments(decoded, decoder.language)
+    const left = [...batch]
+    // It comes to an end: what is left over is shorter each time.
+    for (let report = this.#reporter(batch); left.length > 0; report = () => undefined) {
+      for (const decoded of await decoder.decode(left.splice(0, batch.length), report)) {
+        const { segments, rest, isTooMuch } = this.#segments(decoded, decoder.language)
         found.push(...segments)
-        if (rest !== null) rests.push(rest)
+        if (rest !== null) left.push(rest)
+        if (isTooMuch) left.push(...(await decoder.halves(decoded.chunk)))
       }
-      chunks = rests
     }
     return found.sort((a, b) => a.start - b.start)
   }
@@ -89,7 +85,7 @@ export class Transcription {
   #segments(decoded: Decoded, language: string | null): ChunkSegments {
     if (decoded.verdict === 'silence' || decoded.verdict === 'repetition') {
       this.drops.add(decoded.verdict, recordingSeconds(decoded.chunk, 0), chunkSeconds(decoded.chunk))
-      return { segments: [], rest: null }
+      return { segments: [], rest: null, isTooMuch: false }
     }
     return chunkSegments(decoded, {
       textOf: this.#model.textOf,
@@ -102,10 +98,11 @@ export class Transcription {
   /** Progress inside a batch: each row is as far as its last timestamp says. */
   #reporter(chunks: readonly Chunk[]): (written: readonly (readonly number[])[]) => void {
     const { textOf, tokens } = this.#model
-    let steps = 0
+    let reported = 0
     return (written) => {
-      steps += 1
-      if (steps % STEPS_A_REPORT !== 0) return
+      const longest = Math.max(...written.map(({ length }) => length))
+      if (longest < reported + TOKENS_A_REPORT) return
+      reported = longest
       const reached = chunks.map((chunk, row) =>
         Math.min(chunkSeconds(chunk), lastSeconds(written[row] ?? [], tokens.firstTimestamp)),
       )

@@ -32,7 +32,7 @@ function edit(name: string, change: object): (path: string) => void {
 const ENCODER = 'onnx/encoder_model.onnx'
 const DECODER = 'onnx/decoder_model_merged.onnx'
 const remove = (name: string) => (path: string) => rmSync(join(path, name))
-const write = (name: string, text: string) => (path: string) => writeFileSync(join(path, name), text)
+const write = (name: string, text: string | Buffer) => (path: string) => writeFileSync(join(path, name), text)
 
 describe('a whisper folder', () => {
   const problems: readonly (readonly [string, (path: string) => void, readonly string[]])[] = [
@@ -52,6 +52,8 @@ describe('a whisper folder', () => {
       [DECODER, 'decoder_attention_heads'],
     ],
     ['other tokens', edit('config.json', { vocab_size: 5000 }), [DECODER, 'vocab_size']],
+    ['odd width', edit('config.json', { d_model: 33 }), ['config.json', 'd_model']],
+    ['no letters', write('tokenizer.json', Buffer.of(0x22, 0xff, 0x22)), ['tokenizer.json', 'UTF-8']],
     ['other bins', edit('config.json', { num_mel_bins: 128 }), ['preprocessor_config.json', 'feature_size']],
     [
       'other front end',
@@ -120,13 +122,11 @@ describe('a whisper folder', () => {
       'bad allocation: std::bad_alloc',
       'Failed to allocate memory for requested buffer of size 9',
     ])
-      expect(
-        await taskErrorOf(runNetwork('the decoder', () => Promise.reject(new Error(message)))),
-      ).toMatchObject({
+      expect(await taskErrorOf(runNetwork(DECODER, () => Promise.reject(new Error(message))))).toMatchObject({
         code: 'out_of_memory',
         retryable: true,
       })
-    await expect(runNetwork('the decoder', () => Promise.reject(new Error('other')))).rejects.toThrow('other')
+    await expect(runNetwork(DECODER, () => Promise.reject(new Error('other')))).rejects.toThrow('other')
   })
 
   it('[WH1] half floats keep their value', () => {

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import whisper from '#engines/whisper/engine.ts'
 import { loadModel } from '#engines/whisper/model-folder.ts'
 import type { Word } from '#protocol/transcript.ts'
-import { runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import {
   TONE_SLOT_SECONDS,
@@ -19,13 +19,11 @@ const plain = await load('plain')
 
 function load(name: string, options: ToneModelOptions = {}) {
   writeWhisperToneModel(folder.join(name), options)
-  return loadModel({ runtimeModelId: name, folder: folder.join(name), threads: 1, device: 'cpu' })
+  return loadModel(modelFilesIn(folder.join(name)))
 }
 
-let runs = 0
 function transcribe(script: WhisperScript, options: Parameters<typeof runTranscribe>[4] = {}, model = plain) {
-  runs += 1
-  return runTranscribe(whisper, model, whisperTones(script), folder.join(`run-${runs}`), options)
+  return runTranscribe(whisper, model, whisperTones(script), folder.fresh('run'), options)
 }
 
 const FRAME_SECONDS = 0.02
