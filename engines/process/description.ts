@@ -14,7 +14,9 @@ export const ProcessDescription = z.strictObject({
   hello_seconds: z.number().positive().max(3600).default(120),
   /** How long it has for a cancel, a close or a shutdown before it is killed; the agent itself kills after two seconds. */
   grace_seconds: z.number().positive().max(60).default(1.5),
-  /** `exit`: the program ends with each model, which is the sure way to give all memory back; the next load starts it. */
+  /** How long it has to free a model, once it has nothing else to do, before it is killed. */
+  unload_seconds: z.number().positive().max(600).default(30),
+  /** `exit`: each model has a program of its own, which ends with it: the sure way to give all memory back. */
   after_unload: z.enum(['keep', 'exit']).default('keep'),
 })
 export type ProcessDescription = z.infer<typeof ProcessDescription>

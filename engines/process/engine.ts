@@ -1,15 +1,8 @@
-import {
-  type Engine,
-  EngineError,
-  type EngineStage,
-  type EngineTask,
-  type ModelFiles,
-  type RunContext,
-  type StageOutputs,
-} from '../engine.ts'
+import type { Engine, EngineStage, EngineTask, ModelFiles, RunContext, StageOutputs } from '../engine.ts'
 import { type DescriptionInput, ProcessDescription } from './description.ts'
-import { ProgramLink } from './program-link.ts'
+import type { ProgramLink } from './program-link.ts'
 import { ProgramStream } from './program-stream.ts'
+import { Programs } from './programs.ts'
 import { runTask } from './task-run.ts'
 
 /** An entry of a list module. */
@@ -35,31 +28,33 @@ interface ProgramModel {
 }
 
 export interface ProcessEngine extends Engine<EngineStage, ProgramModel> {
-  /** Ends the program. In a child of the agent it ends with the child. */
+  /** Ends its programs. In a child of the agent it ends with the child. */
   shutDown(): Promise<void>
 }
 
 function engineOf(description: ProcessDescription, folder: string): ProcessEngine {
   const { manifest } = description
-  let starting: Promise<ProgramLink> | null = null
+  const programs = new Programs(description, folder)
   let models = 0
 
-  /** The program, started again where it is gone. Two that ask at once get one. */
-  function program(): Promise<ProgramLink> {
-    const before = starting?.catch(() => null) ?? Promise.resolve(null)
-    starting = before.then((link) => (link?.isAlive ? link : ProgramLink.start(description, folder)))
-    return starting
+  /** A program that has the model. */
+  async function programWith(model: Omit<ProgramModel, 'link'>): Promise<ProgramLink> {
+    const link = await programs.forModel()
+    try {
+      await tellOf(model, link)
+    } catch (error) {
+      await programs.leave(link)
+      throw error
+    }
+    return link
   }
 
-  async function tellOf(
-    model: { files: ModelFiles | null; name: string | null },
-    link: ProgramLink,
-  ): Promise<void> {
-    if (model.files === null || model.name === null) return
-    const { runtimeModelId, folder, threads, device } = model.files
+  async function tellOf({ files, name }: Omit<ProgramModel, 'link'>, link: ProgramLink): Promise<void> {
+    if (files === null || name === null) return
+    const { runtimeModelId, folder, threads, device } = files
     const request = {
       type: 'load',
-      model: model.name,
+      model: name,
       runtime_model_id: runtimeModelId,
       folder,
       threads,
@@ -75,9 +70,7 @@ function engineOf(description: ProcessDescription, folder: string): ProcessEngin
         throw new Error(`${manifest.id} needs a model folder, none was given`)
       models += 1
       const model = { files, name: files === null ? null : `m${models}` }
-      const link = await program()
-      await tellOf(model, link)
-      return { ...model, link }
+      return { ...model, link: await programWith(model) }
     },
     async run(
       task: EngineTask<EngineStage>,
@@ -87,9 +80,7 @@ function engineOf(description: ProcessDescription, folder: string): ProcessEngin
       context.signal.throwIfAborted()
       if (!model.link.isAlive) {
         // It ended between two tasks: this one gets a fresh one, with its model.
-        const link = await program()
-        await tellOf(model, link)
-        model.link = link
+        model.link = await programWith(model)
         context.signal.throwIfAborted()
       }
       return runTask(model.link, task, model.name, context, description.grace_seconds * 1000)
@@ -100,16 +91,9 @@ function engineOf(description: ProcessDescription, folder: string): ProcessEngin
     }),
     async dispose(model) {
       if (!model.link.isAlive) return
-      if (description.after_unload === 'exit') return model.link.shutDown()
-      if (model.name === null) return
-      await model.link.ask({ type: 'unload', model: model.name }, 'unloaded').catch((error: unknown) => {
-        // A program that ended in place of an answer has unloaded all the same.
-        if (!(error instanceof EngineError) || model.link.isAlive) throw error
-      })
+      if (description.after_unload === 'exit') return programs.leave(model.link)
+      if (model.name !== null) await model.link.unload(model.name)
     },
-    async shutDown() {
-      const started = await starting?.catch(() => null)
-      await started?.shutDown()
-    },
+    shutDown: () => programs.shutDown(),
   }
 }

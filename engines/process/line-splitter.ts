@@ -9,12 +9,12 @@ export class LineSplitter {
   }
 
   /** The lines that a chunk completes, without their ends. Throws a `RangeError` when a line is too long. */
-  push(chunk: Buffer): string[] {
-    const lines: string[] = []
+  push(chunk: Buffer): Buffer[] {
+    const lines: Buffer[] = []
     let from = 0
     for (let to = chunk.indexOf(NEWLINE); to !== -1; to = chunk.indexOf(NEWLINE, from)) {
       this.#add(chunk.subarray(from, to))
-      lines.push(Buffer.concat(this.#parts).toString('utf8'))
+      lines.push(Buffer.concat(this.#parts))
       this.#parts = []
       this.#bytes = 0
       from = to + 1
@@ -24,8 +24,8 @@ export class LineSplitter {
   }
 
   /** What came behind the last end of a line. */
-  rest(): string {
-    return Buffer.concat(this.#parts).toString('utf8')
+  rest(): Buffer {
+    return Buffer.concat(this.#parts)
   }
 
   #add(part: Buffer): void {

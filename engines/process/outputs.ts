@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { Language } from '#protocol/language.ts'
 import { StageSummary, type TranscribeSummary } from '#protocol/summary.ts'
+import type { TaskParameters } from '#protocol/task.ts'
 import { LanguageSource, type PipelineWarning, Segment } from '#protocol/transcript.ts'
 import { type EngineStage, type EngineTask, STAGE_ARTIFACTS, type StageOutputs } from '../engine.ts'
 import { badOutput, firstIssue } from './faults.ts'
@@ -45,16 +47,13 @@ async function transcribed(
 ): Promise<TranscribeSummary> {
   const parsed = Transcribed.safeParse(said)
   if (!parsed.success) throw badOutput(`result of transcribe: summary.${firstIssue(parsed.error)}.`)
-  const asked = task.parameters.language
-  const { language = asked, speaker_count } = parsed.data
-  const source = asked === null ? 'detected' : 'requested'
+  const { speaker_count } = parsed.data
   const counts = await count(join(task.outputFolder, 'transcript.jsonl'), task.inputs.audio.end)
   const { granularity } = task.parameters
   const hasWords = counts.timedWords > 0 || counts.segments === 0
   return {
     stage: 'transcribe',
-    language,
-    language_source: parsed.data.language_source ?? (language === null ? null : source),
+    ...languageOf(task.parameters, parsed.data),
     granularity_requested: granularity,
     granularity_achieved: granularity === 'word' && !hasWords ? 'segment' : granularity,
     no_speech: counts.words === 0,
@@ -64,6 +63,18 @@ async function transcribed(
     speaker_count,
     warnings,
   }
+}
+
+/** The language of the text, and how it is known. */
+function languageOf(
+  asked: TaskParameters,
+  said: z.infer<typeof Transcribed>,
+): Pick<TranscribeSummary, 'language' | 'language_source'> {
+  // A translation is English. A program that tells a language tells what it heard.
+  if (asked.task === 'translate') return { language: 'en', language_source: 'model' }
+  const { language = asked.language } = said
+  const source = asked.language === null ? 'detected' : 'requested'
+  return { language, language_source: said.language_source ?? (language === null ? null : source) }
 }
 
 /** A segment of fifteen minutes with all its words is a tenth of it. */
@@ -80,8 +91,10 @@ async function count(
   await using file = await open(path)
   let line = 0
   let start = 0
-  for await (const text of linesOf(file)) {
+  for await (const bytes of linesOf(file)) {
     line += 1
+    if (!isUtf8(bytes)) throw badOutput(`transcript.jsonl, line ${line}: is no UTF-8 text.`)
+    const text = bytes.toString()
     if (text.trim() === '') continue
     const segment = segmentOf(text, line)
     if (segment.start < start)
@@ -101,7 +114,7 @@ async function count(
   return counts
 }
 
-async function* linesOf(file: FileHandle): AsyncGenerator<string> {
+async function* linesOf(file: FileHandle): AsyncGenerator<Buffer> {
   const lines = new LineSplitter(MOST_LINE_BYTES)
   let count = 0
   try {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { EngineError } from '../engine.ts'
 import type { ProcessDescription } from './description.ts'
 import { badOutput, crashed, firstIssue, unavailable } from './faults.ts'
@@ -23,6 +24,8 @@ export class ProgramLink {
   readonly #description: ProcessDescription
   readonly #program: Program
   readonly #exchanges = new Map<number, Exchange>()
+  /** The clocks of unloads that have no answer yet. */
+  readonly #unloads = new Set<NodeJS.Timeout>()
   readonly #hello = Promise.withResolvers<Hello>()
   readonly #ended = Promise.withResolvers<void>()
   #lastId = 0
@@ -57,6 +60,7 @@ export class ProgramLink {
       onLine: (line) => this.#read(line),
       onFlood: (problem) =>
         this.#break(badOutput(`${this.#name}: ${problem} on its stdout, a longer one came.`)),
+      onMute: () => this.#break(crashed(`${this.#name} closed its stdout.${this.#tail()}`)),
       onEnd: (how) => this.#end(how),
     })
   }
@@ -83,6 +87,8 @@ export class ProgramLink {
   /** Nobody listens any more: what still comes of this request is dropped. */
   forget(id: number): void {
     this.#exchanges.delete(id)
+    // A program does one thing after the other: it may get to an unload only now.
+    for (const late of this.#unloads) late.refresh()
   }
 
   notify(id: number, notice: Notice): void {
@@ -104,11 +110,30 @@ export class ProgramLink {
     })
   }
 
-  /** Ends the program: asked first, killed after the grace. Resolves when it is gone. */
+  /**
+   * Frees a model. A program that has nothing else to do and does not answer in time is killed, which frees it as well; one
+   * that works for another model has its time after that.
+   */
+  async unload(model: string): Promise<void> {
+    const late = setTimeout(() => {
+      if (this.#exchanges.size <= this.#unloads.size) this.kill()
+    }, this.#description.unload_seconds * 1000)
+    this.#unloads.add(late)
+    try {
+      await this.ask({ type: 'unload', model }, 'unloaded')
+    } catch (error) {
+      if (!(error instanceof EngineError) || this.isAlive) throw error
+    } finally {
+      this.#unloads.delete(late)
+      clearTimeout(late)
+    }
+  }
+
+  /** Ends the program: asked first, killed after the grace. What waits for it fails at once. Resolves when it is gone. */
   async shutDown(): Promise<void> {
     const grace = setTimeout(() => this.kill(), this.#description.grace_seconds * 1000)
     if (this.isAlive) this.#send({ type: 'shutdown' })
-    this.#fault ??= crashed(`${this.#name} was shut down.`)
+    this.#fail(crashed(`${this.#name} was shut down.`))
     this.#program.endInput()
     await this.#ended.promise
     clearTimeout(grace)
@@ -127,13 +152,14 @@ export class ProgramLink {
     this.#program.write(`${JSON.stringify(message)}\n`)
   }
 
-  #read(line: string): void {
+  #read(bytes: Buffer): void {
     if (this.#fault !== null) return
+    const line = bytes.toString()
     if (!line.includes('"type"')) {
       this.#program.note(`${line}\n`)
       return
     }
-    const message = parsed(line)
+    const message = isUtf8(bytes) ? parsed(line) : 'came one that is no UTF-8'
     if (typeof message === 'string') {
       this.#break(badOutput(`${this.#name}: expected a message in a line of its own, ${message}`))
       return
@@ -189,14 +215,20 @@ export class ProgramLink {
     return unavailable(`${this.#name} ended before its hello (${how}).${this.#tail()}`)
   }
 
-  /** The first fault counts: everything that waits hears of it, and the program goes. */
+  /** It goes, for the first fault. */
   #break(fault: EngineError): EngineError {
+    if (this.#fault === null) this.kill()
+    return this.#fail(fault)
+  }
+
+  /** The first fault counts: everything that waits hears of it, for nothing that comes later is read. */
+  #fail(fault: EngineError): EngineError {
     if (this.#fault !== null) return this.#fault
     this.#fault = fault
     this.#hello.reject(fault)
-    for (const exchange of this.#exchanges.values()) exchange.fail(fault)
+    const waiting = [...this.#exchanges.values()]
     this.#exchanges.clear()
-    this.kill()
+    for (const exchange of waiting) exchange.fail(fault)
     return fault
   }
 

@@ -6,9 +6,11 @@ import { MOST_LINE_BYTES } from './messages.ts'
 export interface ProgramOptions {
   readonly command: readonly string[]
   readonly folder: string
-  readonly onLine: (line: string) => void
+  readonly onLine: (line: Buffer) => void
   /** A line was too long: nothing more of it is read. */
   readonly onFlood: (problem: string) => void
+  /** It closed its stdout and goes on: nothing will come of it any more. */
+  readonly onMute: () => void
   /** The program is gone, and every process of its group with it. */
   readonly onEnd: (how: string) => void
 }
@@ -20,6 +22,7 @@ export interface ProgramOptions {
  */
 export class Program {
   readonly #child: ChildProcess
+  readonly #lines = new LineSplitter(MOST_LINE_BYTES)
   #tail = ''
   #isOver = false
 
@@ -30,10 +33,9 @@ export class Program {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     })
     this.#child = child
-    const lines = new LineSplitter(MOST_LINE_BYTES)
     child.stdout?.on('data', (chunk: Buffer) => {
       try {
-        for (const line of lines.push(chunk)) options.onLine(line)
+        for (const line of this.#lines.push(chunk)) options.onLine(line)
       } catch (error) {
         child.stdout?.removeAllListeners('data').resume()
         options.onFlood(error instanceof Error ? error.message : String(error))
@@ -43,8 +45,14 @@ export class Program {
     // A program that is gone has said so by its exit: the write that fails behind it says nothing new.
     child.stdin?.on('error', () => {})
     let left: NodeJS.Timeout | undefined
+    let mute: NodeJS.Timeout | undefined
+    // A program that ends closes it as well, a moment before.
+    child.stdout?.on('end', () => {
+      if (!this.#isOver) mute = setTimeout(options.onMute, PIPES_MS)
+    })
     child.on('exit', () => {
       this.#isOver = true
+      clearTimeout(mute)
       child.stdio[LIFELINE]?.destroy()
       // Its pipes end with its group; a helper that left the group and holds one is not waited for.
       left = setTimeout(() => {
@@ -56,16 +64,23 @@ export class Program {
       clearTimeout(left)
       options.onEnd(signal ?? `exit code ${code}`)
     })
-    child.on('error', (error) => options.onEnd(error.message))
+    child.on('error', (error) => {
+      // The shell is always there: what is missing is where it should run.
+      const isMissing = 'code' in error && error.code === 'ENOENT'
+      options.onEnd(isMissing ? `there is no folder ${options.folder}` : error.message)
+    })
   }
 
   get pid(): number {
     return this.#child.pid ?? 0
   }
 
-  /** The newest of what it wrote beside the wire. It may hold anything: for the error that names the end, never for a log. */
+  /**
+   * The newest of what it wrote beside the wire, with a line that it did not end. It may hold anything: for the error that
+   * names the end, never for a log.
+   */
   get tail(): string {
-    return this.#tail.trim()
+    return `${this.#tail}${this.#lines.rest()}`.slice(-TAIL_CHARACTERS).trim()
   }
 
   /** Adds to the tail. */

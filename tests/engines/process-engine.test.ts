@@ -8,7 +8,6 @@ import {
   modelFiles,
   type ProcessTask,
   runProcess,
-  runs,
 } from '#tests/kit/process-engines.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 
@@ -20,8 +19,7 @@ afterEach(async () => {
   await Promise.all(engines.splice(0).map((engine) => engine.shutDown()))
 })
 
-let count = 0
-const aFolder = () => folder.join(`run-${++count}`)
+const aFolder = () => folder.fresh('run')
 
 /** One task of a fresh scripted program. */
 async function task(prompt: string, more: ProcessTask = {}) {
@@ -55,10 +53,13 @@ describe('a task of a program', () => {
   })
 
   it('[PE1] the program gets paths, parameters and the language that was asked for', async () => {
-    const { segments, summary } = await task('echo', {
+    const {
+      folder: path,
+      segments,
+      summary,
+    } = await task('echo', {
       parameters: { language: 'hr', vocabulary: ['Kovač'], task: 'translate' },
     })
-    const path = folder.join(`run-${count}`)
     expect(JSON.parse(segments[0]?.text ?? '')).toMatchObject({
       type: 'run',
       model: null,
@@ -71,11 +72,17 @@ describe('a task of a program', () => {
       parameters: { language: 'hr', vocabulary: ['Kovač'], task: 'translate' },
       batch_scale: 1,
     })
-    expect(summary).toMatchObject({
-      language: 'hr',
-      language_source: 'requested',
-      granularity_achieved: 'segment',
-    })
+    expect(summary.granularity_achieved).toBe('segment')
+  })
+
+  it.each<[string, string, NonNullable<ProcessTask['parameters']>, object]>([
+    ['heard', 'good', {}, { language: 'en', language_source: 'detected' }],
+    ['asked', 'echo', { language: 'hr' }, { language: 'hr', language_source: 'requested' }],
+    ['untold', 'echo', {}, { language: null, language_source: null }],
+    ['translated', 'echo', { task: 'translate' }, { language: 'en', language_source: 'model' }],
+    ['asked and translated', 'echo', { language: 'hr', task: 'translate' }, { language: 'en' }],
+  ])('[PE1] the language of a text that was %s', async (_name, prompt, parameters, expected) => {
+    expect((await task(prompt, { parameters })).summary).toMatchObject(expected)
   })
 
   it('[PE1] an empty transcript is no speech', async () => {
@@ -100,6 +107,7 @@ describe('a task of a program', () => {
   it.each([
     ['no-file', /expected a file transcript\.jsonl in the output folder/],
     ['no-json', /expected a message in a line of its own, came a line that is no JSON/],
+    ['latin', /expected a message in a line of its own, came one that is no UTF-8/],
     ['mixed', /JSON among other text: keep libraries off stdout/],
     ['unknown', /expected a message in a line of its own, type: Invalid/],
     ['wrong-field', /percent: Invalid input: expected number/],
@@ -109,6 +117,7 @@ describe('a task of a program', () => {
     ['more-summary', /summary\.Unrecognized key: "word_count"/],
     ['long-line', /expected lines of at most 1048576 bytes on its stdout/],
     ['bad-line', /transcript\.jsonl, line 2: expected a JSON object/],
+    ['latin-line', /transcript\.jsonl, line 1: is no UTF-8 text/],
     ['bad-segment', /transcript\.jsonl, line 1: words\.0\.start: Invalid input: expected number/],
     ['bad-word', /transcript\.jsonl, line 1: words\.0\.end: expected an end behind its start/],
     ['milliseconds', /transcript\.jsonl, line 1: expected seconds of a recording that ends at 1, came 500/],
@@ -136,6 +145,12 @@ describe('a task of a program', () => {
     expect(error.message.length).toBeLessThan(1000)
   })
 
+  it('[PE5] a program that closes its stdout and stays is killed', async () => {
+    const error = await taskErrorOf(task('mute'))
+    expect(error).toMatchObject({ code: 'engine_crashed', retryable: true })
+    expect(error.message).toMatch(/closed its stdout\. It last wrote: into the background$/)
+  })
+
   it('[PE5] the next task has a fresh program with its model', async () => {
     const manifest = { ...MANIFEST, needs_model: true }
     const engine = await aProcessEngine(aDescription('good', { manifest }), engines)
@@ -149,38 +164,17 @@ describe('a task of a program', () => {
   })
 })
 
-describe('models of a program', () => {
-  const manifest = { ...MANIFEST, needs_model: true }
-
-  it('[PE6] are loaded and unloaded in one program; a bad one is its own error and costs nothing else', async () => {
-    const engine = await aProcessEngine(aDescription('good', { manifest }), engines)
-    const first = await engine.load(modelFiles('/models/one'))
-    expect(await taskErrorOf(engine.load(modelFiles('/models/broken')))).toMatchObject({
-      code: 'invalid_model',
-      message: 'No weights.',
-      retryable: false,
-    })
-    await engine.dispose(first)
-    const second = await engine.load(modelFiles('/models/two'))
-    const { segments } = await runProcess(engine, second, aFolder(), { prompt: 'echo' })
-    expect(JSON.parse(segments[0]?.text ?? '')).toMatchObject({ model: 'm3' })
-    expect(second.link.pid).toBe(first.link.pid)
-  })
-
-  it('[PE6] after_unload: exit ends the program with its model; the next load starts another', async () => {
-    const engine = await aProcessEngine(aDescription('good', { manifest, after_unload: 'exit' }), engines)
-    const first = await engine.load(modelFiles('/models/one'))
-    expect(runs(first.link.pid)).toBe(true)
-    await engine.dispose(first)
-    expect(runs(first.link.pid)).toBe(false)
-    const second = await engine.load(modelFiles('/models/two'))
-    expect((await runProcess(engine, second, aFolder())).segments).toHaveLength(1)
-  })
-})
-
 describe('a program that cannot be used', () => {
+  it('[PE7] without the folder that it should run in', async () => {
+    const engine = await aProcessEngine(aDescription(), engines, folder.join('gone'))
+    const error = await taskErrorOf(engine.load(null))
+    expect(error).toMatchObject({ code: 'engine_unavailable' })
+    expect(error.message).toContain(`there is no folder ${folder.join('gone')}`)
+  })
+
   it.each([
     ['silent', { hello_seconds: 0.3 }, /said no hello within 0\.3 s/],
+    ['unended', {}, /ended before its hello \(exit code 0\)\. It last wrote: \{"type":"hello"/],
     ['exit', {}, /ended before its hello \(exit code 5\)\. It last wrote: no such library/],
     ['old', {}, /expected version 1 of the wire, scripted 1\.0 speaks 9/],
     ['other', {}, /the manifest has the stage transcribe, scripted 1\.0 has not/],

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { readDescriptions } from '#engines/process/description.ts'
+import { type DescriptionInput, readDescriptions } from '#engines/process/description.ts'
 import type { ProcessEngine } from '#engines/process/engine.ts'
 import { taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { aProcessEngine, modelFiles, runProcess } from '#tests/kit/process-engines.ts'
@@ -22,16 +22,15 @@ const PACKAGES = fileURLToPath(import.meta.resolve('#tests/kit/process-python/fa
 const PYTHON_PATH = `PYTHONPATH=${dirname(dirname(PACKAGES))}`
 
 /** A program of the project as its own description starts it. */
-async function described(path: string): Promise<ProcessEngine> {
+async function described(path: string, more: Partial<DescriptionInput> = {}): Promise<ProcessEngine> {
   const file = fileURLToPath(import.meta.resolve(`#engines/process/${path}`))
   const [description] = await readDescriptions(file)
   if (description === undefined) throw new Error('expected a description')
   const command = ['env', PYTHON_PATH, 'PYTHONDONTWRITEBYTECODE=1', ...description.command]
-  return aProcessEngine({ ...description, command }, engines, dirname(file))
+  return aProcessEngine({ ...description, ...more, command }, engines, dirname(file))
 }
 
-let count = 0
-const aFolder = () => folder.join(`run-${++count}`)
+const aFolder = () => folder.fresh('run')
 
 function aModel(name: string, file = 'model.bin') {
   mkdirSync(folder.join(name), { recursive: true })
@@ -68,6 +67,31 @@ describe('the example', () => {
     expect(summary).toMatchObject({ word_count: 2, granularity_achieved: 'word', language: null })
     expect(reports.flatMap(({ partial }) => partial ?? [])).toHaveLength(2)
   })
+
+  it('[PE12] hears a cancel in silence, and stays for the next task', async () => {
+    const engine = await described('examples/tone.yaml', { grace_seconds: 30 })
+    const model = await engine.load(null)
+    const reason = new Error('cancelled by the caller')
+    const controller = new AbortController()
+    const samples = new Int16Array(3600 * 16_000)
+    const run = runProcess(engine, model, aFolder(), {
+      samples,
+      signal: controller.signal,
+      onReport: () => controller.abort(reason),
+    })
+    await expect(run).rejects.toBe(reason)
+    expect((await runProcess(engine, model, aFolder())).summary.no_speech).toBe(true)
+    expect(model.link.isAlive).toBe(true)
+  })
+
+  it('[PE12] answers a task that goes wrong with an error', async () => {
+    const engine = await described('examples/tone.yaml')
+    const path = aFolder()
+    mkdirSync(`${path}/transcript.jsonl`, { recursive: true })
+    const error = await taskErrorOf(runProcess(engine, await engine.load(null), path))
+    expect(error).toMatchObject({ code: 'engine_error', retryable: true })
+    expect(error.message).toMatch(/IsADirectoryError/)
+  })
 })
 
 describe('the adapter of faster-whisper', () => {
@@ -93,7 +117,7 @@ describe('the adapter of faster-whisper', () => {
       ],
       decoding: { temperature: 0, avg_logprob: -0.25, compression_ratio: 1.5, no_speech_prob: 0.01 },
     })
-    expect(summary).toMatchObject({ language: 'hr', language_source: 'detected', word_count: 4 })
+    expect(summary).toMatchObject({ language: 'en', language_source: 'model', word_count: 4 })
     expect(reports.map(({ progress }) => progress.percent)).toEqual([0, 0, 25, 25, 87.5, 100])
   })
 
@@ -105,6 +129,8 @@ describe('the adapter of faster-whisper', () => {
     })
     expect(segments[0]).toMatchObject({ text: expect.stringMatching(/^tiny transcribe pt \(/), words: [] })
     expect(summary).toMatchObject({ language_source: 'requested', granularity_achieved: 'segment' })
+    const heard = await runProcess(engine, model, aFolder())
+    expect(heard.summary).toMatchObject({ language: 'hr', language_source: 'detected' })
     const quiet = await runProcess(engine, model, aFolder(), { regions: [] })
     expect(quiet.summary.no_speech).toBe(true)
     expect(

@@ -51,6 +51,7 @@ export function modelFiles(folder: string): ModelFiles {
 }
 
 export interface ProcessRun {
+  readonly folder: string
   readonly summary: TranscribeSummary
   readonly segments: readonly Segment[]
   readonly reports: readonly Reported[]
@@ -117,7 +118,7 @@ export async function runProcess(
   if (summary.stage !== 'transcribe') throw new Error(`expected a transcription, got ${summary.stage}`)
   const lines = readFileSync(`${folder}/transcript.jsonl`, 'utf8').split('\n')
   const segments = lines.filter((line) => line !== '').map((line) => Segment.parse(JSON.parse(line)))
-  return { summary, segments, reports }
+  return { folder, summary, segments, reports }
 }
 
 /** Whether a process still runs; one that nobody has collected does not. */

@@ -1,7 +1,7 @@
 // A program for the process engine that does what it is told: `node process-program.mjs [start]`, and the task's prompt says
 // what becomes of the task. In plain JavaScript: it starts in a few hundredths of a second.
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
@@ -20,6 +20,8 @@ const hello = {
 }
 const STARTS = {
   good: () => tell(hello),
+  /** Answers no unload. */
+  keeper: () => tell(hello),
   silent: () => {},
   exit: () => {
     writeSync(2, 'no such library\n')
@@ -33,6 +35,10 @@ const STARTS = {
     tell(hello)
   },
   early: () => tell({ type: 'loaded', id: 1 }),
+  unended: () => {
+    writeSync(1, JSON.stringify(hello))
+    process.exit(0)
+  },
 }
 
 const word = { text: 'hello', start: 0.5, end: 0.75, confidence: 0.5 }
@@ -75,6 +81,7 @@ const TASKS = {
   'no-file': (task) => tell({ type: 'result', id: task.id }),
   'no-json': () => writeSync(1, '{"type": "result", "id": 1\n'),
   mixed: (task) => writeSync(1, ` 50%|####  |{"type":"result","id":${task.id}}\n`),
+  latin: () => writeSync(1, Buffer.from('{"type":"progress","message":"caf\xe9"}\n', 'latin1')),
   unknown: (task) => tell({ type: 'finished', id: task.id }),
   'wrong-field': (task) => tell({ type: 'progress', id: task.id, percent: 'half' }),
   'wrong-id': () => tell({ type: 'progress', id: 99, percent: 1 }),
@@ -86,6 +93,11 @@ const TASKS = {
   },
   'bad-line'(task) {
     write(task, [JSON.stringify(segment), 'no json'])
+    tell({ type: 'result', id: task.id })
+  },
+  'latin-line'(task) {
+    const text = JSON.stringify({ ...segment, text: 'caf\xe9' })
+    writeFileSync(join(task.output_folder, 'transcript.jsonl'), Buffer.from(text, 'latin1'))
     tell({ type: 'result', id: task.id })
   },
   'bad-segment'(task) {
@@ -117,6 +129,10 @@ const TASKS = {
     tell({ type: 'error', id: task.id, code: 'out_of_memory', message: 'No room for it.', retryable: true }),
   fatal: () =>
     tell({ type: 'error', id: null, code: 'device_lost', message: 'The device is gone.', retryable: true }),
+  mute() {
+    writeSync(2, 'into the background\n')
+    closeSync(1)
+  },
   crash() {
     for (let part = 0; part < 80; part++) writeSync(2, `secret ${'y'.repeat(65_530)}\n`)
     writeSync(2, 'the last words\n')
@@ -131,6 +147,12 @@ const TASKS = {
   late(task) {
     cancels.set(task.id, () => good(task))
     tell({ type: 'partial', id: task.id, start: 0, end: 0, text: `${process.pid}` })
+  },
+  /** Deaf until somebody writes into the pipe `go` in its folder, then good. */
+  paused(task) {
+    tell({ type: 'partial', id: task.id, start: 0, end: 0, text: `${process.pid}` })
+    readFileSync(join(task.output_folder, 'go'))
+    good(task)
   },
   hang(task) {
     const helper = spawn('sleep', ['1000'], { stdio: 'inherit' })
@@ -170,6 +192,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   else if (message.type === 'load' && message.folder.endsWith('broken'))
     tell({ type: 'error', id: message.id, code: 'invalid_model', message: 'No weights.', retryable: false })
   else if (message.type === 'load') tell({ type: 'loaded', id: message.id })
+  else if (message.type === 'unload' && start === 'keeper') continue
   else if (message.type === 'unload') tell({ type: 'unloaded', id: message.id })
   else if (message.type === 'shutdown') process.exit(0)
   else STREAM[message.type.slice('stream.'.length)]?.(message)

@@ -120,7 +120,7 @@ def _run(wire, engine, message, models):
 class _Wire:
     def __init__(self):
         # Ours alone: from here on, what anything prints on stdout is on stderr.
-        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        self._out = os.fdopen(os.dup(1), "w", encoding="ascii")
         os.dup2(2, 1)
         self._lock = threading.Lock()
         self._running, self._cancelled = {}, set()
@@ -128,11 +128,11 @@ class _Wire:
 
     def tell(self, **message):
         with self._lock:
-            self._out.write(json.dumps(message, ensure_ascii=False) + "\n")
+            self._out.write(json.dumps(message) + "\n")
             self._out.flush()
 
     def listen(self):
-        for line in sys.stdin:
+        for line in sys.stdin.buffer:  # UTF-8, whatever the locale is
             message = json.loads(line)
             if message["type"] != "cancel":
                 self.requests.put(message)
@@ -167,7 +167,7 @@ def _times(start, end):
 
 def _fault(error):
     if isinstance(error, EngineError):
-        return dict(code=error.code, message=str(error), retryable=error.retryable)
+        return dict(code=error.code, message=str(error) or error.code, retryable=error.retryable)
     text = f"{type(error).__name__}: {error}"
     memory = isinstance(error, MemoryError) or "OutOfMemory" in text or "out of memory" in text
     return dict(code="out_of_memory" if memory else "engine_error", message=text[:2000], retryable=True)
