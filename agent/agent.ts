@@ -202,6 +202,9 @@ class Agent implements RunningAgent {
       case 'performOrder':
         this.#attempt(this.#orders.perform(effect.order))
         break
+      case 'cancelOrder':
+        this.#orders.cancel(effect.operationId)
+        break
       case 'leave':
         this.#attempt(this.#end({ exitCode: 0, sentence: null }))
         break

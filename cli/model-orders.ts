@@ -13,7 +13,7 @@ import { agentDataFolder, readOwnEntry } from './own-entries.ts'
 import { exactly, JSON_OPTION, parseParameters, SERVER_OPTIONS, wholeNumber } from './parameters.ts'
 import { connect } from './target.ts'
 
-/** What agents are asked to do with a model: `dalston models pull|rm|pin|unpin|prefetch ID`. */
+/** What agents are asked to do with a model: `dalston models pull|rm|pin|unpin|prefetch ID`, and `cancel OPERATION`. */
 const OPTIONS = {
   ...SERVER_OPTIONS,
   ...JSON_OPTION,
@@ -30,6 +30,18 @@ export const remove = order('remove')
 export const pin = order('pin')
 export const unpin = order('unpin')
 export const prefetch = order('prefetch')
+
+const CANCEL_OPTIONS = { ...SERVER_OPTIONS, ...JSON_OPTION, pool: { type: 'string' } } as const
+
+/** Ends what agents have not done yet of an operation. */
+export async function cancel(parameters: readonly string[], io: Io): Promise<ExitCode> {
+  const { values, positionals } = parseParameters(parameters, CANCEL_OPTIONS)
+  const [id = ''] = exactly(positionals, 'OPERATION')
+  const { server, pool, json } = values
+  const operation = await connect(server, io.environment).cancelModelOperation(id, { pool })
+  io.out(json ? `${JSON.stringify(operation)}\n` : `${operation.id}  ${operation.state}\n`)
+  return EXIT.ok
+}
 
 function order(action: ModelAction) {
   return async (parameters: readonly string[], io: Io): Promise<ExitCode> => {
@@ -111,12 +123,14 @@ async function watch(
       if (json) io.out(`${JSON.stringify(last)}\n`)
       return EXIT.pending
     }
-    io.err(`it goes on without you: GET /v1/models/operations/${begun.id}, or the same command again\n`)
+    const inPool = pool === undefined ? '' : ` --pool ${pool}`
+    io.err(`it goes on without you; to end it: dalston models cancel ${begun.id}${inPool}\n`)
     if (!interrupts.first.aborted) throw error
     return EXIT.interrupted
   } finally {
     clearTimeout(timer)
   }
   if (json) io.out(`${JSON.stringify(last)}\n`)
+  if (last.state === 'cancelled') return EXIT.cancelled
   return last.state === 'completed' ? EXIT.ok : EXIT.failure
 }

@@ -61,12 +61,14 @@ class RedrawnView implements OperationView {
 
 /** Whether all that is not done is for agents that are not connected. Pure. */
 export function waitsForAbsent({ state, counts, agents }: ModelOperationView): boolean {
-  const { completed, failed, ...open } = counts
+  const { completed, failed, cancelled, ...open } = counts
   const openCount = Object.values(open).reduce((sum, count) => sum + count, 0)
-  const absent = agents.filter(
-    (agent) => !agent.connected && agent.state !== 'completed' && agent.state !== 'failed',
-  )
+  const absent = agents.filter((agent) => !agent.connected && !isOver(agent))
   return state === 'running' && openCount > 0 && absent.length === openCount
+}
+
+function isOver({ state }: OfAgent): boolean {
+  return state === 'completed' || state === 'failed' || state === 'cancelled'
 }
 
 /** An operation as lines of a terminal. Pure. */
@@ -99,9 +101,10 @@ function countsOf({ counts }: ModelOperationView): string {
     .join(', ')
 }
 
-function agentLine({ name, state, connected, error, bytes_done, bytes_total }: OfAgent): string {
+function agentLine(agent: OfAgent): string {
+  const { name, state, connected, error, bytes_done, bytes_total } = agent
   if (error !== null) return `${name}  failed: ${error.message}`
-  if (!connected && state !== 'completed')
+  if (!connected && !isOver(agent))
     return `${name}  ${state}, it is not connected: it goes on when it is back`
   const part =
     state === 'pulling' && bytes_total !== null ? `  ${bytes(bytes_done)} of ${bytes(bytes_total)}` : ''

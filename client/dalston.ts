@@ -188,6 +188,12 @@ export class Dalston {
     return watchOperation(this.#connection, path, signal ?? null)
   }
 
+  /** Ends what its agents have not done yet; answers how it stands then. */
+  cancelModelOperation(id: string, { pool }: InPool = {}): Promise<ModelOperationView> {
+    const path = `${OPERATIONS}/${encodeURIComponent(id)}${inPool(pool)}`
+    return this.#connection.json(ModelOperationView, path, { method: 'DELETE', repeatable: true })
+  }
+
   async agents(): Promise<readonly AgentView[]> {
     return (await this.#connection.json(AgentList, '/v1/agents')).agents
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AnnouncedEngine } from './engine.ts'
 import { AgentId, EngineId, Fence, ModelId, TaskId } from './ids.ts'
-import { AgentLabel, ModelOrder, ModelProgress } from './model-order.ts'
+import { AgentLabel, ModelCancel, ModelOrder, ModelProgress } from './model-order.ts'
 import { Stage } from './stage.ts'
 import { Artifact, Partial, Progress, TaskOutcome, TaskParameters } from './task.ts'
 
@@ -165,6 +165,7 @@ export const ServerMessage = z.discriminatedUnion('type', [
   TaskAck,
   DrainRequest,
   ModelOrder,
+  ModelCancel,
 ])
 export type ServerMessage = z.infer<typeof ServerMessage>
 export type Grant = z.infer<typeof Grant>

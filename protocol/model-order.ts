@@ -27,7 +27,22 @@ export const ModelOrder = z.strictObject({
 })
 export type ModelOrder = z.infer<typeof ModelOrder>
 
-export const OrderState = z.enum(['queued', 'pulling', 'verifying', 'loading', 'completed', 'failed'])
+/**
+ * Server to agent: nobody wants the order any more. A pull ends, and what was fetched stays for the next one. An agent that says
+ * how far it is all the same is told again.
+ */
+export const ModelCancel = z.strictObject({ type: z.literal('model.cancel'), operation_id: OperationId })
+export type ModelCancel = z.infer<typeof ModelCancel>
+
+export const OrderState = z.enum([
+  'queued',
+  'pulling',
+  'verifying',
+  'loading',
+  'completed',
+  'failed',
+  'cancelled',
+])
 export type OrderState = z.infer<typeof OrderState>
 
 /** No model has a terabyte: sums over a fleet stay whole numbers. */
@@ -81,7 +96,7 @@ export const ModelOperationView = z.strictObject({
   id: OperationId,
   action: ModelAction,
   model_id: ModelId,
-  state: z.enum(['running', 'completed', 'failed']),
+  state: z.enum(['running', 'completed', 'failed', 'cancelled']),
   created_at: z.iso.datetime(),
   /** Sums over all agents; the total is null while one of them does not know its own. */
   bytes_done: z.int().min(0),

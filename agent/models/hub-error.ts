@@ -12,15 +12,18 @@ export interface HubFile {
 export class HubError extends EngineError {
   readonly again: boolean
   readonly retryAfterMs: number | null
+  /** Nobody was there, now or before: it is hardly a matter of moments. */
+  readonly isAbsent: boolean
 
   constructor(
     error: { readonly code: string; readonly message: string; readonly retryable: boolean },
-    again: { readonly retryAfterMs: number | null } | null,
+    again: { readonly retryAfterMs: number | null; readonly isAbsent?: boolean } | null,
     options?: ErrorOptions,
   ) {
     super(error, options)
     this.again = again !== null
     this.retryAfterMs = again?.retryAfterMs ?? null
+    this.isAbsent = again?.isAbsent ?? false
   }
 }
 

@@ -38,6 +38,7 @@ export interface OpenFile {
 export class Hub {
   readonly endpoint: string
   readonly #options: HubOptions
+  #hasAnswered = false
 
   constructor(options: HubOptions) {
     this.endpoint = options.endpoint
@@ -128,7 +129,9 @@ export class Hub {
       // As it is: a compressed answer has another length, and no range of the file.
       const all = { ...headers, 'accept-encoding': 'identity', 'user-agent': userAgent }
       const timeouts = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS }
-      return await request(url, { method, headers: all, dispatcher, signal, ...timeouts })
+      const answer = await request(url, { method, headers: all, dispatcher, signal, ...timeouts })
+      this.#hasAnswered = true
+      return answer
     } catch (error) {
       throw this.#unreachable(error, url, file)
     }
@@ -147,11 +150,13 @@ export class Hub {
 
   #unreachable(error: unknown, url: URL, file: HubFile): unknown {
     if (this.#options.signal.aborted) return this.#options.signal.reason
-    const sentence = error instanceof AggregateError ? sentenceOf(error.errors[0]) : sentenceOf(error)
+    const first: unknown = error instanceof AggregateError ? error.errors[0] : error
+    const sentence = sentenceOf(first)
     const what = error instanceof errors.ConnectTimeoutError ? 'does not answer' : 'cannot be reached'
     const message = `${url.origin} ${what} for ${file.path} of ${file.repository}: ${sentence}`
     const known = { code: 'hub_unreachable', message, retryable: true }
-    return new HubError(known, { retryAfterMs: null }, { cause: error })
+    const isAbsent = !this.#hasAnswered && isNobodyThere(first)
+    return new HubError(known, { retryAfterMs: null, isAbsent }, { cause: error })
   }
 
   #notAFile(file: HubFile): HubError {
@@ -179,6 +184,13 @@ export function addressOf(endpoint: string, file: HubFile): string {
   const path = file.path.split('/').map(encodeURIComponent).join('/')
   return `${endpoint}/${file.repository}/resolve/${encodeURIComponent(file.revision)}/${path}`
 }
+
+/** Refused, not found, or no way there: a connection that breaks is another matter. */
+function isNobodyThere(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && NOBODY_THERE.test(String(error.code))
+}
+
+const NOBODY_THERE = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH)$/
 
 /** Small bodies are read, so that the connection serves again; of large ones it ends. Neither is worth an error. */
 function discard({ body }: Dispatcher.ResponseData): void {

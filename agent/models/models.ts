@@ -152,10 +152,14 @@ export class Models {
     throw modelError('model_unknown', message, false)
   }
 
-  /** Brings a model here; at once when it is here and every byte is right. Throws `EngineError`. */
-  async pull(entry: CatalogModel, listener: PullListener): Promise<void> {
+  /**
+   * Brings a model here; at once when it is here and every byte is right. With `signal` this caller no longer wants it; what was
+   * fetched stays. Throws `EngineError`, or why it was aborted.
+   */
+  async pull(entry: CatalogModel, listener: PullListener, signal: AbortSignal | null = null): Promise<void> {
     await this.rescan()
     if ((await this.resolve(entry.id)).ok) return
+    signal?.throwIfAborted()
     const { source } = entry
     if (source.kind === 'bundled') {
       const message = `${entry.id} ships with the installation, and its files are not right there: install Dalston anew.`
@@ -165,13 +169,13 @@ export class Models {
       const message = `${entry.id} cannot be pulled: bring its files with \`dalston models import ${entry.id} FOLDER\` on the machine of the agent.`
       throw modelError('model_needs_import', message, false)
     }
-    const work = (signal: AbortSignal, onProgress: (progress: PullProgress) => void) =>
+    const work = (ended: AbortSignal, onProgress: (progress: PullProgress) => void) =>
       withLock(this.#folders.lock(entry), entry.id, () =>
-        pull({ entry, source, signal, onProgress }, this.#tools),
+        pull({ entry, source, signal: ended, onProgress }, this.#tools),
       ).catch((error: unknown) => {
         throw diskError(error, this.#folders.root)
       })
-    await this.#pulls.join(entry.id, work, listener)
+    await this.#pulls.join(entry.id, work, listener, signal)
     await this.#changed()
     const resolved = await this.resolve(entry.id)
     if (!resolved.ok) throw modelError(resolved.error.code, resolved.error.message, resolved.error.retryable)

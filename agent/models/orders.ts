@@ -1,11 +1,11 @@
 import { EngineError } from '#engines/engine.ts'
 import type { ModelId, OperationId } from '#protocol/ids.ts'
-import type { ModelOrder, ModelProgress, OrderProgress } from '#protocol/model-order.ts'
+import type { ModelOrder, ModelProgress, OrderProgress, OrderState } from '#protocol/model-order.ts'
 import type { TaskError } from '#protocol/task.ts'
 import type { EngineList } from '../engine-list.ts'
 import { type Log, sentenceOf } from '../log.ts'
 import { diskError, modelError } from './model-error.ts'
-import type { Models } from './models.ts'
+import type { Models, PullListener } from './models.ts'
 import { isDue, type SentProgress } from './order-throttle.ts'
 
 export interface OrderTools {
@@ -24,12 +24,15 @@ export interface OrderTools {
 }
 
 interface KnownOrder {
+  readonly abort: AbortController
   sent: SentProgress | null
   readonly done: Promise<void>
 }
 
 /** So many finished orders are answered from memory when they come again; older ones are simply done again. */
 const REMEMBERED = 1_000
+
+const ENDED: ReadonlySet<OrderState> = new Set(['completed', 'failed', 'cancelled'])
 
 /** The server's orders about models. Each may come twice: what runs or ran says its state again, and is not begun anew. */
 export class ModelOrders {
@@ -48,6 +51,7 @@ export class ModelOrders {
       return known.done
     }
     const fresh: KnownOrder = {
+      abort: new AbortController(),
       sent: null,
       // A turn later, so that it is known by its id before it says anything.
       done: Promise.resolve().then(() => this.#run(order, fresh)),
@@ -55,6 +59,12 @@ export class ModelOrders {
     this.#orders.set(order.operation_id, fresh)
     this.#forgetOld()
     return fresh.done
+  }
+
+  /** Nobody wants it any more: its pull ends, unless another order wants that. What is no pull goes to its end. */
+  cancel(id: OperationId): void {
+    const message = 'The order was cancelled.'
+    this.#orders.get(id)?.abort.abort(modelError('order_cancelled', message, true))
   }
 
   async #run(order: ModelOrder, known: KnownOrder): Promise<void> {
@@ -70,27 +80,31 @@ export class ModelOrders {
     log('order.started', { operation_id, action, model_id })
     try {
       tell({ state: 'queued' })
-      await this.#perform(order, tell)
+      await this.#perform(order, tell, known.abort.signal)
       tell({ state: 'completed' })
       log('order.ended', { operation_id, code: null })
     } catch (error) {
-      const known = taskErrorOf(error, this.#tools.dataFolder)
-      tell({ state: 'failed', error: known })
-      log('order.ended', { operation_id, code: known.code, message: known.message })
+      const { code, message, retryable } = taskErrorOf(error, this.#tools.dataFolder)
+      const isCancelled = known.abort.signal.aborted
+      tell(isCancelled ? { state: 'cancelled' } : { state: 'failed', error: { code, message, retryable } })
+      log('order.ended', { operation_id, code, message })
     }
   }
 
   async #perform(
     order: ModelOrder,
     tell: (progress: Partial<OrderProgress> & Pick<OrderProgress, 'state'>) => void,
+    signal: AbortSignal,
   ): Promise<void> {
+    signal.throwIfAborted()
     const { models, prefetch } = this.#tools
     const { model_id, keep_alive_seconds } = order
     switch (order.action) {
       case 'pull':
-        return this.#pull(order, tell)
+        return this.#pull(order, tell, signal)
       case 'prefetch': {
-        await this.#pull(order, tell)
+        await this.#pull(order, tell, signal)
+        signal.throwIfAborted()
         tell({ state: 'loading' })
         const loaded = await prefetch(model_id, keep_alive_seconds)
         if (!loaded.ok) throw new EngineError(loaded.error)
@@ -109,20 +123,22 @@ export class ModelOrders {
   async #pull(
     order: ModelOrder,
     tell: (progress: Partial<OrderProgress> & Pick<OrderProgress, 'state'>) => void,
+    signal: AbortSignal,
   ): Promise<void> {
     const entry = await this.#tools.models.entryOf(order.model_id, order.entry)
     if (!this.#tools.engines.some(({ manifest }) => manifest.id === entry.engine)) {
       const message = `${entry.id} is for the engine ${entry.engine}, which this agent does not have.`
       throw modelError('engine_missing', message, false)
     }
-    await this.#tools.models.pull(entry, ({ waits, progress }) => {
+    const listener: PullListener = ({ waits, progress }) => {
       if (waits) tell({ state: 'queued' })
       else if (progress === null) tell({ state: 'pulling' })
       else {
         const { state, bytesDone, bytesTotal } = progress
         tell({ state, bytes_done: bytesDone, bytes_total: bytesTotal })
       }
-    })
+    }
+    await this.#tools.models.pull(entry, listener, signal)
   }
 
   #report({ operation_id, model_id }: ModelOrder, progress: OrderProgress): void {
@@ -132,7 +148,7 @@ export class ModelOrders {
   #forgetOld(): void {
     for (const [id, { sent }] of this.#orders) {
       if (this.#orders.size <= REMEMBERED) return
-      if (sent?.progress.state === 'completed' || sent?.progress.state === 'failed') this.#orders.delete(id)
+      if (sent !== null && ENDED.has(sent.progress.state)) this.#orders.delete(id)
     }
   }
 }

@@ -31,7 +31,7 @@ export interface PullTools {
   /** Tried in this order: a hub, and its mirrors. */
   readonly endpoints: readonly string[]
   readonly hub: Omit<HubOptions, 'endpoint' | 'signal'>
-  readonly retry: Omit<RetryOptions, 'signal' | 'tries'>
+  readonly retry: Omit<RetryOptions, 'signal' | 'tries' | 'nowMs'>
   readonly nowMs: () => number
 }
 
@@ -85,7 +85,7 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
   const signal = AbortSignal.any([order.signal, stop.signal])
   const hub = new Hub({ ...tools.hub, endpoint, signal })
   const tries = endpoint === tools.endpoints.at(-1) ? TRIES_WITHOUT_PROGRESS : TRIES_BEFORE_A_MIRROR
-  const retry = { ...tools.retry, signal, tries }
+  const retry = { ...tools.retry, nowMs: tools.nowMs, signal, tries }
   const plan = await survey(entry, source, hub, { retry, stop })
 
   const partial = tools.folders.partial(entry)
@@ -103,7 +103,7 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
   }
   const fetch = async (file: SurveyedFile): Promise<InstalledFile> => {
     const target = join(filesFolder, file.path)
-    const got = await fetchFile(file, target, tools, () =>
+    const fetchIt = () =>
       download({
         hub,
         file: file.remote,
@@ -112,8 +112,8 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
         target,
         onBytes: (bytes) => onBytes(file.path, bytes),
         retry,
-      }),
-    )
+      })
+    const got = await fetchFile(file, { target, tools, fetch: fetchIt, signal })
     onBytes(file.path, got.sizeBytes)
     return { path: file.path, sha256: got.sha256, size_bytes: got.sizeBytes }
   }
@@ -134,14 +134,22 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
 
 async function fetchFile(
   file: SurveyedFile,
-  target: string,
-  tools: PullTools,
-  fetch: () => Promise<FinishedFile>,
+  {
+    target,
+    tools,
+    fetch,
+    signal,
+  }: {
+    readonly target: string
+    readonly tools: PullTools
+    readonly fetch: () => Promise<FinishedFile>
+    readonly signal: AbortSignal
+  },
 ): Promise<FinishedFile> {
   const { sha256, sizeBytes } = file.facts
   if (sha256 === null) return fetch()
   const fetched: FinishedFile[] = []
-  await tools.shared.obtain(sha256, target, async () => fetched.push(await fetch()))
+  await tools.shared.obtain(sha256, target, async () => fetched.push(await fetch()), signal)
   return fetched[0] ?? { sha256, sizeBytes: sizeBytes ?? (await stat(target)).size }
 }
 

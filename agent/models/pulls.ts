@@ -1,5 +1,6 @@
 import type { EngineError } from '#engines/engine.ts'
 import { modelError } from './model-error.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export interface QueueProgress<P> {
   readonly waits: boolean
@@ -11,6 +12,8 @@ interface Flight<P> {
   readonly done: Promise<void>
   readonly abort: AbortController
   readonly listeners: Set<(progress: QueueProgress<P>) => void>
+  /** Who asked have all gone: it ends, and who comes now begins anew. */
+  isLeft: boolean
   last: QueueProgress<P>
 }
 
@@ -21,7 +24,7 @@ export const PULLS_WAITING = 32
 
 /**
  * Pulls by model id: two for one model are one, a few run at once, a bounded number waits. All who asked hear of its progress
- * and of its end.
+ * and of its end; when none of them wants it any more it is ended.
  */
 export class Pulls<P> {
   readonly #atOnce: number
@@ -40,14 +43,23 @@ export class Pulls<P> {
     modelId: string,
     work: (signal: AbortSignal, tell: (progress: P) => void) => Promise<void>,
     listener: (progress: QueueProgress<P>) => void,
+    signal: AbortSignal | null = null,
   ): Promise<void> {
+    while (this.#flights.get(modelId)?.isLeft) await this.#flights.get(modelId)?.done.catch(() => {})
+    signal?.throwIfAborted()
     const flight = this.#flights.get(modelId) ?? this.#begin(modelId, work)
-    flight.listeners.add(listener)
-    listener(flight.last)
+    // One a caller, also where two give the same function.
+    const hear = (progress: QueueProgress<P>) => listener(progress)
+    flight.listeners.add(hear)
+    hear(flight.last)
     try {
-      await flight.done
+      await (signal === null ? flight.done : untilAborted(flight.done, signal))
+    } catch (error) {
+      flight.listeners.delete(hear)
+      if (signal?.aborted && flight.listeners.size === 0) await leave(flight, signal.reason)
+      throw error
     } finally {
-      flight.listeners.delete(listener)
+      flight.listeners.delete(hear)
     }
   }
 
@@ -85,7 +97,7 @@ export class Pulls<P> {
       })
       .finally(() => this.#flights.delete(modelId))
     done.catch(() => {}) // heard by those who joined
-    const flight: Flight<P> = { done, abort, listeners, last: { waits, progress: null } }
+    const flight: Flight<P> = { done, abort, listeners, isLeft: false, last: { waits, progress: null } }
     this.#flights.set(modelId, flight)
     return flight
   }
@@ -112,4 +124,11 @@ export class Pulls<P> {
     if (first === undefined) this.#running -= 1
     else first()
   }
+}
+
+/** Resolves when nothing of it runs any more. */
+async function leave<P>(flight: Flight<P>, reason: unknown): Promise<void> {
+  flight.isLeft = true
+  flight.abort.abort(reason)
+  await flight.done.catch(() => {})
 }

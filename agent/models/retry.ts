@@ -5,6 +5,7 @@ export interface RetryOptions {
   readonly limits: BackoffLimits
   readonly random: () => number
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  readonly nowMs: () => number
   readonly signal: AbortSignal
   /** In a row, without a new byte. */
   readonly tries: number
@@ -14,6 +15,11 @@ export interface RetryOptions {
 export const TRIES_BEFORE_A_MIRROR = 3
 /** With the waits between them about a minute and a half. */
 export const TRIES_WITHOUT_PROGRESS = 8
+
+/** Of a hub where nobody ever was: with the waits between them at most seven seconds, as long as somebody looks on. */
+export const TRIES_TO_FIND = 4
+/** A name server may take long to say that it knows nobody. */
+export const PATIENCE_TO_FIND_MS = 8_000
 
 /** Mobile and office networks drop connections for seconds; a hub that is down is down for longer than anyone waits. */
 export const PULL_BACKOFF: BackoffLimits = { baseMs: 1_000, capMs: 30_000 }
@@ -28,6 +34,7 @@ export async function retry<T>(
   bytesNow: () => number = () => 0,
 ): Promise<T> {
   let tries = 0
+  const beganMs = options.nowMs()
   for (;;) {
     const before = bytesNow()
     try {
@@ -36,10 +43,19 @@ export async function retry<T>(
       options.signal.throwIfAborted()
       if (!(error instanceof HubError) || !error.again) throw error
       tries = bytesNow() > before ? 1 : tries + 1
-      if (tries >= options.tries) throw error
+      if (isGivenUp(error, { tries, mostTries: options.tries, forMs: options.nowMs() - beganMs })) throw error
       const waitMs = backoffMs(tries - 1, options.random(), options.limits, error.retryAfterMs)
       await options.sleep(waitMs, options.signal)
       options.signal.throwIfAborted()
     }
   }
+}
+
+/** After so many tries in a row, for so long. Pure. */
+export function isGivenUp(
+  { isAbsent }: Pick<HubError, 'isAbsent'>,
+  { tries, mostTries, forMs }: { readonly tries: number; readonly mostTries: number; readonly forMs: number },
+): boolean {
+  if (tries >= mostTries) return true
+  return isAbsent && (tries >= TRIES_TO_FIND || forMs >= PATIENCE_TO_FIND_MS)
 }

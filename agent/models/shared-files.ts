@@ -1,7 +1,8 @@
-import { copyFile, link, mkdir, rm } from 'node:fs/promises'
+import { copyFile, link, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Digests } from './digests.ts'
 import type { ModelStore } from './store.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /**
  * Models share files: what one has is not fetched again for another. A digest is fetched once at a time; who comes second
@@ -20,13 +21,18 @@ export class SharedFiles {
   }
 
   /** Puts the file of this digest at `target` by a link, or says false: then `fetch` brought it there. */
-  async obtain(sha256: string, target: string, fetch: () => Promise<unknown>): Promise<boolean> {
-    while (this.#underway.has(sha256)) await this.#underway.get(sha256)?.catch(() => {})
-    const work = this.#lend(sha256, target).then(async (lent) => {
-      if (!lent) await fetch()
-      this.#fetched.set(sha256, target)
-      return lent
-    })
+  async obtain(
+    sha256: string,
+    target: string,
+    fetch: () => Promise<unknown>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    for (let other = this.#underway.get(sha256); other !== undefined; other = this.#underway.get(sha256))
+      await untilAborted(
+        other.catch(() => {}),
+        signal,
+      )
+    const work = this.#bring(sha256, target, fetch)
     this.#underway.set(sha256, work)
     try {
       return await work
@@ -35,28 +41,61 @@ export class SharedFiles {
     }
   }
 
+  async #bring(sha256: string, target: string, fetch: () => Promise<unknown>): Promise<boolean> {
+    const lent = await this.#lend(sha256, target)
+    if (!lent) {
+      await fetch()
+      await this.#digests.note(target, sha256)
+    }
+    this.#fetched.set(sha256, target)
+    return lent
+  }
+
+  /** Linked first and read then: a read takes seconds, in which the model that lends may be installed, and so move. */
   async #lend(sha256: string, target: string): Promise<boolean> {
-    for (const path of this.#placesOf(sha256)) {
-      const actual = await this.#digests.sha256Of(path).catch(() => null)
-      if (actual !== sha256) continue
-      await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-      await rm(target, { force: true })
-      const here = await link(path, target)
-        .catch(() => copyFile(path, target))
+    if (this.#fetched.get(sha256) === target && (await this.#isRight(target, sha256))) return true
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    const draft = `${target}.lent`
+    const tried = new Set([target])
+    for (;;) {
+      const path = await this.#store.whileStill(() => this.#link(this.#placesOf(sha256, tried), draft))
+      if (path === null) return false
+      tried.add(path)
+      const isRight = await this.#isRight(draft, sha256)
+      if (isRight) await rename(draft, target)
+      // Also where it was the same file already: a rename leaves it then.
+      await rm(draft, { force: true })
+      if (isRight) return true
+    }
+  }
+
+  async #isRight(path: string, sha256: string): Promise<boolean> {
+    return (await this.#digests.sha256Of(path).catch(() => null)) === sha256
+  }
+
+  /** The first place that lends. A file system without links copies. */
+  async #link(places: readonly string[], draft: string): Promise<string | null> {
+    for (const path of places) {
+      await rm(draft, { force: true })
+      const isHere = await link(path, draft)
+        .catch(() => copyFile(path, draft))
         .then(
           () => true,
           () => false,
         )
-      if (here) return true
+      if (!isHere) continue
+      await this.#digests.noteLink(path, draft)
+      return path
     }
-    return false
+    return null
   }
 
-  #placesOf(sha256: string): string[] {
+  #placesOf(sha256: string, tried: ReadonlySet<string>): string[] {
     const installed = this.#store.models.flatMap(({ folder, installed: { files } }) =>
       files.filter((file) => file.sha256 === sha256).map((file) => `${folder}/${file.path}`),
     )
     const fetched = this.#fetched.get(sha256)
-    return fetched === undefined ? installed : [...installed, fetched]
+    const places = fetched === undefined ? installed : [...installed, fetched]
+    return places.filter((path) => !tried.has(path))
   }
 }

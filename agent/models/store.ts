@@ -89,6 +89,11 @@ export class ModelStore {
     }
   }
 
+  /** Works while no model comes, moves or goes. */
+  whileStill<T>(work: () => Promise<T>): Promise<T> {
+    return this.#after(work)
+  }
+
   /** What a crash left of removals, of imports, and of downloads whose entry is gone; `null`: nobody can say which are. */
   async sweep(entries: readonly CatalogModel[] | null): Promise<void> {
     for (const engineId of await names(this.#folders.root)) {

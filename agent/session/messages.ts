@@ -35,6 +35,8 @@ export function onMessage(state: SessionState, message: ServerMessage, nowMs: nu
       return answer(state, grantOf(message), message.answer)
     case 'model.order':
       return { state, effects: [{ type: 'performOrder', order: message }] }
+    case 'model.cancel':
+      return { state, effects: [{ type: 'cancelOrder', operationId: message.operation_id }] }
     case 'agent.drain':
       if (state.drain !== null) return { state, effects: [] }
       return requestDrain(state, message.reason, state.identity.drainLimitMs, nowMs)

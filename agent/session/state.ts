@@ -9,6 +9,7 @@ import type {
   TaskResult as TaskResultSchema,
 } from '#protocol/agent-messages.ts'
 import type { AnnouncedEngine } from '#protocol/engine.ts'
+import type { OperationId } from '#protocol/ids.ts'
 import type { AgentLabel, ModelOrder, ModelProgress } from '#protocol/model-order.ts'
 import type { TaskOutcome } from '#protocol/task.ts'
 import type { Report, Throttle } from '../progress.ts'
@@ -104,6 +105,7 @@ export type Effect =
   /** The answer came: the outbox file goes; with `stale` or `gone` the outputs kept for a next task go too. */
   | { readonly type: 'forgetResult'; readonly result: TaskResult; readonly keepOutputs: boolean }
   | { readonly type: 'performOrder'; readonly order: ModelOrder }
+  | { readonly type: 'cancelOrder'; readonly operationId: OperationId }
   | { readonly type: 'leave' }
 
 export type AbortReason = 'cancelled' | 'lost' | 'handed_back'

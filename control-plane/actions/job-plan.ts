@@ -8,6 +8,7 @@ import type { CreateJobFields } from '#protocol/submit.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
 import { ProblemError } from '../problem-error.ts'
+import { queueFull } from './model-operations.ts'
 
 /** What a job will do: its parameters from the form and the settings, and the engines that were found for it. */
 export function parametersOf(fields: CreateJobFields, settings: Settings): JobParameters {
@@ -63,7 +64,9 @@ export async function choose(
 ): Promise<{ readonly pipeline: Pipeline | null; readonly parameters: JobParameters }> {
   const choice = await env.REGISTRY.getByName(`pool:${pool}`).select(parameters, kept)
   if (choice.ok) return { pipeline: choice.pipeline, parameters }
-  if (choice.isPullable && kept === null) return { pipeline: null, parameters: patient(parameters, env) }
+  const { autoPull } = choice
+  if (autoPull.kind === 'pull' && kept === null)
+    return { pipeline: null, parameters: patient(parameters, env) }
   const { requirements, runningEngines, catalogAlternatives } = choice.error
   const { stage, model_id } = requirements
   const isKnown = model_id === null || catalog.models.some((model) => model.id === model_id)
@@ -73,6 +76,7 @@ export async function choose(
     throw new ProblemError('model_not_found', detail)
   }
   if (parameters.unavailable.behavior === 'wait' && kept === null) return { pipeline: null, parameters }
+  if (autoPull.kind === 'full' && kept === null) throw queueFull(autoPull.agents)
   throw new ProblemError('no_capable_engine', sentenceOf(choice.error), {
     stage,
     requirements,

@@ -44,12 +44,16 @@ export async function beginOperation(
 }
 
 export async function readOperation(env: Bindings, caller: Caller, id: string): Promise<ModelOperationView> {
-  const operationId = OperationId.safeParse(id)
-  const operation = operationId.success
-    ? await registryOf(env, caller).operation(operationId.data, caller.tenantId)
-    : null
-  if (operation === null) throw notFound('model operation')
-  return operation
+  return found(await registryOf(env, caller).operation(idOf(id), caller.tenantId))
+}
+
+/** Ends what its agents have not done yet. What is over stays as it is, however often it is asked. */
+export async function cancelOperation(
+  env: Bindings,
+  caller: Caller,
+  id: string,
+): Promise<ModelOperationView> {
+  return found(await registryOf(env, caller).cancelOperation(idOf(id), caller.tenantId))
 }
 
 /** One stream for all agents. A reader that comes after the end gets 204: there is nothing to wait for. */
@@ -64,6 +68,17 @@ export async function followOperation(
   const lastEventId = request.headers.get('last-event-id')
   if (lastEventId !== null) headers.set('last-event-id', lastEventId)
   return registryOf(env, caller).fetch(new Request(request.url, { headers, signal: request.signal }))
+}
+
+function idOf(id: string): OperationId {
+  const operationId = OperationId.safeParse(id)
+  if (!operationId.success) throw notFound('model operation')
+  return operationId.data
+}
+
+function found(operation: ModelOperationView | null): ModelOperationView {
+  if (operation === null) throw notFound('model operation')
+  return operation
 }
 
 /** An agent takes what an entry says for a fact about a hub's files: nothing else may come in one. */
@@ -111,7 +126,8 @@ function noTarget(target: OrderTarget): ProblemError {
   }
 }
 
-function queueFull(agents: readonly string[]): ProblemError {
+/** Each of these agents has as many orders as may wait. */
+export function queueFull(agents: readonly string[]): ProblemError {
   const detail = `${agents.slice(0, 10).join(', ')}: as many orders wait there as may. Try again when some are done.`
   return new ProblemError('model_queue_full', detail, {}, { 'retry-after': '30' })
 }

@@ -5,6 +5,7 @@ import type { Requirements } from '#protocol/task.ts'
 import { asksRedaction, type JobParameters } from './parameters.ts'
 import { type NoCapableEngine, type RunningEngine, type Selection, select } from './select.ts'
 import type { Speed } from './speed.ts'
+import { asksLanguage, languageOf } from './text-language.ts'
 
 /**
  * Which engine each stage of a job gets, and so which stages there are: native word times need no align, native
@@ -24,6 +25,8 @@ export interface ChosenStage {
   readonly requirements: Requirements
   /** The model in front; a stage that must keep to it has it in its requirements. */
   readonly modelId: ModelId | null
+  /** Of the model in front, where it has one only. Absent in jobs of before it was kept. */
+  readonly language?: string | null
   readonly speed: Speed | null
 }
 
@@ -65,6 +68,10 @@ export function choosePipeline(
   }
 }
 
+export function transcriberOf({ stages }: Pick<Pipeline, 'stages'>): ChosenStage | null {
+  return stages.find(({ requirements }) => requirements.stage === 'transcribe') ?? null
+}
+
 interface Offer {
   readonly running: readonly RunningEngine[]
   readonly catalog: Catalog
@@ -91,7 +98,7 @@ function choose(parameters: JobParameters, offer: Offer): Pipeline {
       stages.push(known)
       return
     }
-    const requirements = requirementsOf(stage, parameters)
+    const requirements = requirementsOf(stage, parameters, transcriberOf({ stages }))
     const found = selectFor(requirements, parameters, offer)
     if (found.ok) stages.push(chosen(requirements, found, offer))
     else if (!mayBeSkipped(stage, parameters)) throw new Unavailable(found.error)
@@ -142,7 +149,7 @@ function chooseTranscriber(parameters: JobParameters, offer: Offer): ChosenStage
   const { enginePreference } = parameters
   const isModular = enginePreference === 'modular'
   const asked = {
-    ...requirementsOf('transcribe', parameters),
+    ...requirementsOf('transcribe', parameters, null),
     engine_id: isModular ? null : enginePreference,
   }
   const found = selectFor(asked, parameters, offer)
@@ -177,23 +184,26 @@ function chosen(
 ): ChosenStage {
   const engineId = choice.engine.manifest.id
   const modelId = choice.model?.id ?? null
-  return { engineId, requirements, modelId, speed: speedOf(requirements.stage, engineId, modelId) }
+  const [language = null, ...others] = choice.model?.languages ?? []
+  return {
+    engineId,
+    requirements,
+    modelId,
+    language: others.length === 0 ? language : null,
+    speed: speedOf(requirements.stage, engineId, modelId),
+  }
 }
 
-const READS_LANGUAGE: ReadonlySet<Stage> = new Set([
-  'transcribe',
-  'align',
-  'detect_topics',
-  'refine',
-  'pii_detect',
-])
-
-function requirementsOf(stage: Stage, parameters: JobParameters): Requirements {
+function requirementsOf(
+  stage: Stage,
+  parameters: JobParameters,
+  transcriber: ChosenStage | null,
+): Requirements {
   return {
     stage,
     engine_id: null,
     model_id: parameters.models[stage] ?? null,
-    language: READS_LANGUAGE.has(stage) ? parameters.language : null,
+    language: asksLanguage(stage) ? languageOf(stage, parameters, transcriber) : null,
     word_timestamps: false,
     diarization: false,
     translation: stage === 'transcribe' && parameters.speech?.task === 'translate',

@@ -44,6 +44,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/models', credential: 'key', handler: fleet.models },
   { method: 'POST', path: OPERATIONS, credential: 'key', handler: modelOperations.create },
   { method: 'GET', path: `${OPERATIONS}/:id`, credential: 'key', handler: modelOperations.read },
+  { method: 'DELETE', path: `${OPERATIONS}/:id`, credential: 'key', handler: modelOperations.cancel },
   { method: 'GET', path: `${OPERATIONS}/:id/events`, credential: 'key', handler: modelOperations.events },
   { method: 'GET', path: '/v1/models/:id', credential: 'key', handler: fleet.model },
 

@@ -7,6 +7,9 @@ import {
 } from '#protocol/agent-messages.ts'
 import type { AgentId } from '#protocol/ids.ts'
 
+/** RFC 6455 §7.4.1: the server met a condition that kept it from fulfilling the request. */
+export const INTERNAL_ERROR = 1011
+
 /** What is attached to a socket, and so survives hibernation. */
 export interface SocketIdentity {
   readonly agentId: AgentId

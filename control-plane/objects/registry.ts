@@ -3,7 +3,7 @@ import type { Dispatch } from '#core/dispatch.ts'
 import type { JobReply } from '#core/job/input.ts'
 import type { JobParameters } from '#core/parameters.ts'
 import type { Kept, PipelineChoice } from '#core/pipeline.ts'
-import { pullable, whyWaitingForPull } from '#core/registry/auto-pull.ts'
+import { type AutoPull, autoPullFor, whyWaitingForPull } from '#core/registry/auto-pull.ts'
 import type { RegistryEffect } from '#core/registry/effects.ts'
 import { type Gauges, gaugesOf } from '#core/registry/gauges.ts'
 import type { RegistryInput, RegistryReply } from '#core/registry/input.ts'
@@ -12,8 +12,7 @@ import { modelViews } from '#core/registry/model-views.ts'
 import { operationView } from '#core/registry/operation-view.ts'
 import { type NewOperation, type OperationBegun, orderable } from '#core/registry/operations.ts'
 import { selectFor } from '#core/registry/presence.ts'
-import type { WaitingJob } from '#core/registry/state.ts'
-import { grantedTo, type RegistryState, runnerOf } from '#core/registry/state.ts'
+import { grantedTo, type RegistryState, runnerOf, type WaitingJob } from '#core/registry/state.ts'
 import { registryMachine } from '#core/registry/step.ts'
 import type { RegistryContext } from '#core/registry/turn.ts'
 import { agentViews, engineViews, type Looking } from '#core/registry/views.ts'
@@ -36,7 +35,7 @@ import type { TaskOutcome } from '#protocol/task.ts'
 import { logError } from '../access/log.ts'
 import { catalog } from '../catalog.ts'
 import { type Bindings, settingsOf } from '../env.ts'
-import { closeQuietly, identityOf, parseFrame } from './agent-socket.ts'
+import { closeQuietly, INTERNAL_ERROR, identityOf, parseFrame } from './agent-socket.ts'
 import { AgentSockets } from './agent-sockets.ts'
 import { JobCalls } from './job-calls.ts'
 import { Loop } from './loop.ts'
@@ -45,9 +44,6 @@ import { OperationStreams } from './operation-streams.ts'
 import { promised } from './promised.ts'
 import { Records } from './records.ts'
 import { TokenSigner } from './token-signer.ts'
-
-/** RFC 6455 §7.4.1: the server met a condition that kept it from fulfilling the request. */
-const INTERNAL_ERROR = 1011
 
 /** One pool's agents, queues and leases: the shell round core/registry. Sockets hibernate; nothing here knows a job's DAG. */
 export class Registry extends DurableObject<Bindings> {
@@ -101,10 +97,11 @@ export class Registry extends DurableObject<Bindings> {
   async select(
     parameters: JobParameters,
     kept: Kept | null = null,
-  ): Promise<PipelineChoice & { readonly isPullable: boolean }> {
+  ): Promise<PipelineChoice & { readonly autoPull: AutoPull }> {
     const { state } = this.#loop
-    const choice = selectFor(state, parameters, this.#sockets.pongs, Date.now(), this.#context, kept)
-    return { ...choice, isPullable: !choice.ok && pullable(state, choice.error, this.#context) !== null }
+    const nowMs = Date.now()
+    const choice = selectFor(state, parameters, this.#sockets.pongs, nowMs, this.#context, kept)
+    return { ...choice, autoPull: autoPullFor(state, choice, nowMs, this.#context) }
   }
 
   /** Puts a job on the waiting list; answers why it has to wait. */
@@ -156,6 +153,13 @@ export class Registry extends DurableObject<Bindings> {
   async operation(id: OperationId, tenantId: TenantId): Promise<ModelOperationView | null> {
     const { state } = this.#loop
     return state.operations.get(id)?.tenantId === tenantId ? operationView(state, id) : null
+  }
+
+  /** As it stands then, over or not before. Null: there is none, or it is another tenant's. */
+  async cancelOperation(operationId: OperationId, tenantId: TenantId): Promise<ModelOperationView | null> {
+    if ((await this.operation(operationId, tenantId)) === null) return null
+    this.#loop.handle({ type: 'operation.cancel', operationId })
+    return operationView(this.#loop.state, operationId)
   }
 
   async engines(): Promise<EngineView[]> {
@@ -262,8 +266,7 @@ export class Registry extends DurableObject<Bindings> {
   #perform(effect: RegistryEffect): Promise<RegistryInput | null> | null {
     switch (effect.type) {
       case 'send':
-        this.#send(effect.agentId, effect.message)
-        return null
+        return this.#send(effect.agentId, effect.message)
       case 'job.waits':
         return this.#jobs.waits(effect)
       case 'operation.changed':
@@ -273,11 +276,9 @@ export class Registry extends DurableObject<Bindings> {
         this.#sockets.close(effect.sessionId, effect.code, effect.reason)
         return null
       case 'send.granted':
-        return this.#signer
-          .granted(effect.message)
-          .then((message) => this.#sendLater(effect.agentId, message))
+        return this.#signer.granted(effect.message).then((message) => this.#send(effect.agentId, message))
       case 'send.leases':
-        return this.#signer.leases(effect).then((message) => this.#sendLater(effect.agentId, message))
+        return this.#signer.leases(effect).then((message) => this.#send(effect.agentId, message))
       case 'job.progress':
         return this.#jobs.progress(effect)
       case 'job.result':
@@ -287,12 +288,8 @@ export class Registry extends DurableObject<Bindings> {
     }
   }
 
-  #sendLater(agentId: AgentId, message: ServerMessage): null {
-    this.#send(agentId, message)
-    return null
-  }
-
-  #send(agentId: AgentId, message: ServerMessage): void {
+  #send(agentId: AgentId, message: ServerMessage): null {
     this.#sockets.send(this.#loop.state.agents.get(agentId)?.session?.id, message)
+    return null
   }
 }

@@ -159,11 +159,15 @@ describe('[AM18] one writer of a model among the processes of a machine', () => 
     'nor does that of another process with its pid, or of one that nobody reaped',
     async () => {
       const lock = join(await aFolder(), 'lock')
-      const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+      // It ends when the shell is a program that reaps nobody, and not before: a shell would reap it.
+      const parent = spawn('sh', ['-c', 'exec 3<&0; cat <&3 & echo $!; exec sleep 60'])
       onTestFinished(() => void parent.kill())
-      const [zombie] = await once(parent.stdout, 'data')
-      await expect.poll(() => readFileSync(`/proc/${String(zombie).trim()}/stat`, 'utf8')).toMatch(/\) Z /)
-      for (const gone of [`${process.ppid} earlier`, String(zombie).trim()]) {
+      const zombie = String(await once(parent.stdout, 'data')).trim()
+      const read = (pid: unknown, name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8')
+      await expect.poll(() => read(parent.pid, 'comm'), { timeout: 10_000 }).toBe('sleep\n')
+      parent.stdin.end()
+      await expect.poll(() => read(zombie, 'stat'), { timeout: 10_000 }).toMatch(/\) Z /)
+      for (const gone of [`${process.ppid} earlier`, zombie]) {
         await writeFile(lock, gone)
         expect(await withLock(lock, 'tiny-en', async () => 'mine')).toBe('mine')
       }

@@ -1,56 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { modelError } from '#agent/models/model-error.ts'
 import { isDue } from '#agent/models/order-throttle.ts'
-import { ModelOrders } from '#agent/models/orders.ts'
 import { Pulls } from '#agent/models/pulls.ts'
-import type { ServerMessage } from '#protocol/agent-messages.ts'
-import { ModelId, newId, OperationId } from '#protocol/ids.ts'
-import type { ModelOrder, ModelProgress, OrderProgress } from '#protocol/model-order.ts'
-import { aControlPlane, anAgent, SCRIPTED_LIST } from './kit/agents.ts'
-import { aBox, aHub, anEntry, type BoxOptions, errorOf, parse, REPOSITORY, weights } from './kit/pulls.ts'
-
-const MODEL = weights(100_000)
-let operations = 0
-
-function anOrder(change: Partial<ModelOrder> = {}): Extract<ServerMessage, { type: 'model.order' }> {
-  return {
-    type: 'model.order',
-    operation_id: OperationId.parse(newId('op', operations++, new Uint8Array(16))),
-    action: 'pull',
-    model_id: ModelId.parse('tiny-en'),
-    entry: null,
-    keep_alive_seconds: null,
-    ...change,
-  }
-}
-
-async function someOrders(options: BoxOptions = {}) {
-  const hub = await aHub()
-  hub.put(REPOSITORY, 'model.onnx', MODEL)
-  const entries = [
-    anEntry({ 'model.onnx': MODEL }),
-    anEntry({ 'model.onnx': MODEL }, { id: 'foreign', engine: 'whisper' }),
-  ]
-  const box = await aBox(hub, { entries, ...options })
-  const reports: ModelProgress[] = []
-  const prefetched: [string, number | null][] = []
-  const orders = new ModelOrders({
-    models: box.models,
-    engines: SCRIPTED_LIST,
-    prefetch: async (modelId, seconds) => {
-      prefetched.push([modelId, seconds])
-      return modelId === 'tiny-en' && seconds !== 13
-        ? { ok: true }
-        : { ok: false, error: { code: 'out_of_memory', message: 'Too large.', retryable: true } }
-    },
-    report: (message) => reports.push(message),
-    dataFolder: box.dataFolder,
-    nowMs: () => 0,
-    log: () => {},
-  })
-  const states = () => reports.map(({ progress }) => progress.state)
-  return { hub, box, orders, reports, prefetched, states }
-}
+import { ModelId } from '#protocol/ids.ts'
+import type { OrderProgress } from '#protocol/model-order.ts'
+import { aControlPlane, anAgent } from './kit/agents.ts'
+import { anOrder, MODEL, someOrders } from './kit/orders.ts'
+import { aHub, anEntry, errorOf, parse, REPOSITORY } from './kit/pulls.ts'
 
 describe('[AM19] an order tells each of its states', () => {
   it('pull', async () => {

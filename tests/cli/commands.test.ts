@@ -54,7 +54,10 @@ test.each([
   [['jobs', 'get'], 'ID is missing'],
   [['jobs', 'ls', 'x'], 'unexpected argument: x'],
   [['jobs', 'ls', '--status', 'lost'], '--status: expected pending, running'],
-  [['models', 'eat'], 'models: expected ls, show, ps, pull, rm, pin, unpin, prefetch, add, import, got eat'],
+  [
+    ['models', 'eat'],
+    'models: expected ls, show, ps, pull, rm, pin, unpin, prefetch, cancel, add, import, got eat',
+  ],
   [['models', 'pull'], 'ID is missing'],
   [['models', 'pull', 'x', '--keep-alive', '1'], '--keep-alive goes with prefetch'],
   [['keys'], 'keys: expected new, got nothing'],

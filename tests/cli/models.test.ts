@@ -127,7 +127,7 @@ describe('pull, rm, pin, unpin, prefetch', () => {
     })
     expect(await terminal.dalston('models', 'pull', 'whisper-base', '--json')).toBe(130)
     expect(terminal.out).toBe('')
-    expect(terminal.err).toContain(`it goes on without you: GET ${OPERATIONS}/${OPERATION}`)
+    expect(terminal.err).toContain(`it goes on without you; to end it: dalston models cancel ${OPERATION}\n`)
   })
 
   test('[CLI33] what agents and servers call themselves moves no cursor', async () => {

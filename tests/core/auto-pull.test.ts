@@ -1,96 +1,29 @@
 import { describe, expect, test } from 'vitest'
-import { pullable, whyWaitingForPull } from '#core/registry/auto-pull.ts'
+import { whyWaitingForPull } from '#core/registry/auto-pull.ts'
 import { operationView } from '#core/registry/operation-view.ts'
-import { select } from '#core/select.ts'
 import { DEFAULTS } from '#core/settings.ts'
-import { ModelId, OperationId, TenantId } from '#protocol/ids.ts'
-import { CatalogModel } from '#protocol/model.ts'
-import type { OrderProgress } from '#protocol/model-order.ts'
+import { OperationId, TenantId } from '#protocol/ids.ts'
 import {
-  agentId,
-  aJob,
-  aModel,
-  anEngine,
-  EVERYTHING,
-  jobId,
-  parametersOf,
-  requirementsOf,
-} from './kit/builders.ts'
+  ASKED,
+  announce,
+  BASE,
+  LARGE,
+  ONE_ORDER,
+  OPERATION,
+  OTHER,
+  order,
+  ready,
+  say,
+  WHISPER,
+  wait,
+} from './kit/auto-pulls.ts'
+import { agentId, aJob, EVERYTHING, jobId } from './kit/builders.ts'
 import { JobRun } from './kit/job-run.ts'
-import { RegistryRun } from './kit/registry-run.ts'
-
-/** A job whose only want is a model's files. */
-const WHISPER = anEngine({ id: 'whisper', stages: ['transcribe'], needsModel: true })
-const BASE = ModelId.parse('whisper-base')
-const OPERATION = OperationId.parse(`op_${'0'.repeat(26)}`)
-const OTHER = OperationId.parse(`op_${'0'.repeat(25)}1`)
-const MIB = 1024 ** 2
-
-function model(id: string, parts: object = {}): CatalogModel {
-  return CatalogModel.parse({
-    id,
-    name: id,
-    description: '',
-    engine: 'whisper',
-    runtime_model_id: id,
-    stage: 'transcribe',
-    source: { kind: 'hub', repository: `owner/${id}`, revision: null },
-    files: [{ path: 'model.onnx', sha256: null, size_bytes: 100 * MIB }],
-    languages: null,
-    capabilities: { word_timestamps: true, punctuation: true, capitalization: true, streaming: false },
-    hardware: { gpu_required: false, min_ram_mb: 400 },
-    license: 'MIT',
-    embedded: false,
-    verified: false,
-    ...parts,
-  })
-}
-
-const CONTEXT = {
-  settings: { ...DEFAULTS, modelsAutoPull: true },
-  catalog: { engines: [WHISPER.manifest], models: [model('whisper-base'), model('whisper-large')] },
-}
-const ASKED = parametersOf({ models: { transcribe: BASE } })
-
-/** Agent 1 has the engine and no model. */
-function ready(context = CONTEXT): RegistryRun {
-  const run = new RegistryRun(context)
-  run.hello(1, { engines: [...EVERYTHING.slice(0, 1), WHISPER] })
-  return run
-}
-
-function wait(run: RegistryRun, number = 1, operationId = OPERATION): void {
-  const job = { jobId: jobId(number), tenantId: TenantId.parse('default'), parameters: ASKED }
-  run.tell({ type: 'wait', job, pongs: run.pongs, operationId })
-}
-
-function say(
-  run: RegistryRun,
-  parts: Partial<OrderProgress>,
-  { agent = 1, operation_id = OPERATION }: { agent?: number; operation_id?: OperationId } = {},
-): void {
-  const progress = { state: 'pulling', bytes_done: 0, bytes_total: 100, error: null, ...parts } as const
-  run.says(agent, { type: 'model.progress', operation_id, model_id: BASE, progress })
-}
-
-/** The model is on an agent's disk. */
-function announce(run: RegistryRun, agent = 1): void {
-  const engines = [...EVERYTHING.slice(0, 1), { ...WHISPER, models: [aModel('whisper-base')] }]
-  run.says(agent, { type: 'agent.status', slots: 2, models_free_bytes: null, engines })
-}
-
-/** An operator's pull of the same model. */
-function order(run: RegistryRun, ...agents: number[]): void {
-  const tenantId = TenantId.parse('default')
-  const pull = { tenantId, action: 'pull', modelId: BASE, entry: null, keepAliveSeconds: null } as const
-  run.tell({
-    type: 'operation.begin',
-    operation: { id: OTHER, ...pull },
-    agentIds: agents.map((number) => agentId(number)),
-  })
-}
+import type { RegistryRun } from './kit/registry-run.ts'
 
 const FULL = { code: 'disk_full', message: 'There is no room.', retryable: false }
+const isPullOfBase = ({ message }: RegistryRun['sent'][number]) =>
+  'model_id' in message && message.model_id === BASE
 const givenUp = (run: RegistryRun) => run.state.outbox.has(`unavailable:${jobId()}`)
 
 describe('the pull', () => {
@@ -122,6 +55,37 @@ describe('the pull', () => {
     say(run, { state: 'failed', error: FULL }, { operation_id: OTHER })
     wait(run, 1, OperationId.parse(`op_${'0'.repeat(25)}2`))
     expect(run.sent).toEqual([])
+  })
+
+  test('[AP8] for a job that has ended nothing is pulled: its call came late', () => {
+    const cancelled = ready()
+    cancelled.tell({ type: 'unwait', jobId: jobId() })
+    wait(cancelled)
+    expect([cancelled.sent, cancelled.state.waiting.size]).toEqual([[], 0])
+
+    const failed = ready()
+    wait(failed)
+    say(failed, { state: 'failed', error: FULL })
+    failed.tell({ type: 'effect.answered', id: `unavailable:${jobId()}`, answer: 'ok' })
+    wait(failed, 1, OTHER)
+    expect([failed.sent, failed.state.waiting.size]).toEqual([[], 0])
+  })
+
+  test('[AP7] on an agent that has room in its queue; where all are full, when the job asks again', () => {
+    const run = ready(ONE_ORDER)
+    order(run, LARGE, 1)
+    wait(run)
+    expect(run.sent.filter(isPullOfBase)).toEqual([])
+    say(run, { state: 'completed' }, { model_id: LARGE, operation_id: OTHER })
+    wait(run)
+    expect(run.sent.filter(isPullOfBase)).toMatchObject([{ to: agentId(1) }])
+    expect(whyWaitingForPull(run.state, jobId())).toContain('whisper-base is being pulled')
+
+    const two = ready(ONE_ORDER)
+    order(two, LARGE, 1)
+    two.hello(2, { engines: [...EVERYTHING.slice(0, 1), WHISPER] })
+    wait(two)
+    expect(two.sent.filter(isPullOfBase)).toMatchObject([{ to: agentId(2) }])
   })
 
   test('[AP2] the job says how far it is, in steps of ten percent', () => {
@@ -167,7 +131,7 @@ describe('the pull', () => {
     ] as const) {
       const run = ready()
       wait(run)
-      order(run, 1)
+      order(run, BASE, 1)
       say(run, { state: 'failed', error: FULL }, { operation_id: first })
       expect(givenUp(run)).toBe(false)
       say(run, { state: 'failed', error: FULL }, { operation_id: last })
@@ -175,10 +139,30 @@ describe('the pull', () => {
     }
   })
 
+  test('[AP9] its pull was cancelled: the job of who did that fails, another’s asks again', () => {
+    const run = ready()
+    wait(run)
+    const other = { jobId: jobId(2), tenantId: TenantId.parse('other'), parameters: ASKED }
+    const asks = () => run.tell({ type: 'wait', job: other, pongs: run.pongs, operationId: OTHER })
+    asks()
+    run.tell({ type: 'operation.cancel', operationId: OPERATION })
+    const error = {
+      code: 'model_pull_cancelled',
+      message: 'The pull of the model whisper-base was cancelled.',
+      retryable: false,
+    }
+    expect(run.effects).toContainEqual(
+      expect.objectContaining({ effect: { type: 'job.unavailable', jobId: jobId(), error } }),
+    )
+    expect(run.state.outbox.has(`unavailable:${jobId(2)}`)).toBe(false)
+    asks()
+    expect(run.sent).toMatchObject([{ message: { type: 'model.order', operation_id: OTHER } }])
+  })
+
   test('[AP4] one agent of several failed, and another has the model: the job is told its engines', () => {
     const run = ready()
     run.hello(2)
-    order(run, 1, 2)
+    order(run, BASE, 1, 2)
     wait(run)
     announce(run)
     say(run, { state: 'completed' }, { operation_id: OTHER })
@@ -195,39 +179,5 @@ describe('the pull', () => {
     expect(waiting.view).toMatchObject({ status: 'failed', error: { code: 'hub_forbidden' } })
     const running = JobRun.running()
     expect(running.tell({ type: 'unavailable', error })).toBe('stale')
-  })
-})
-
-describe('whether', () => {
-  const wouldPull = (run: RegistryRun, asked: Parameters<typeof requirementsOf>[0], context = CONTEXT) => {
-    const choice = select(requirementsOf(asked), [{ agentId: agentId(1), engine: WHISPER }], context.catalog)
-    return choice.ok ? null : (pullable(run.state, choice.error, context)?.model.id ?? null)
-  }
-
-  test('[AP5] a named model is pulled; of others only the preferred one', () => {
-    expect(wouldPull(ready(), { model_id: BASE })).toBe(BASE)
-    expect(wouldPull(ready(), {})).toBeNull()
-    const preferred = { ...CONTEXT.catalog, models: [model('a'), model('b', { preferred: true })] }
-    expect(wouldPull(ready(), {}, { ...CONTEXT, catalog: preferred })).toBe('b')
-  })
-
-  const agents: [string, Parameters<RegistryRun['hello']>[1], boolean][] = [
-    ['room', { models_free_bytes: 200 * MIB, memory_mib: 4000 }, true],
-    ['a full disk', { models_free_bytes: 99 * MIB }, false],
-    ['too little memory', { memory_mib: 300 }, false],
-    ['another engine', { engines: EVERYTHING }, false],
-  ]
-  test.each(agents)('[AP6] on an agent with %s: %j', (_name, parts, isPulled) => {
-    const run = new RegistryRun(CONTEXT)
-    run.hello(1, { engines: [WHISPER], ...parts })
-    expect(wouldPull(run, { model_id: BASE })).toBe(isPulled ? BASE : null)
-  })
-
-  test('[AP6] not where the operator has it off, and not on an agent that is out of service', () => {
-    const off = { ...CONTEXT, settings: DEFAULTS }
-    expect(wouldPull(ready(off), { model_id: BASE }, off)).toBeNull()
-    const drained = ready()
-    drained.tell({ type: 'cordon', agentId: agentId(1), reason: 'new disk' })
-    expect(wouldPull(drained, { model_id: BASE })).toBeNull()
   })
 })

@@ -127,7 +127,7 @@ describe('a job on the list', () => {
     expect(late.records.read().filter(({ kind }) => kind === 'outbox')).toEqual([])
   })
 
-  test('[R49] put on twice it is there once; a call that comes after the end is mended by the Job’s answer', () => {
+  test('[R49] put on twice it is there once; a call that comes after the end changes nothing', () => {
     const run = waiting()
     const { written } = run.records
     wait(run)
@@ -135,11 +135,21 @@ describe('a job on the list', () => {
     run.tell({ type: 'unwait', jobId: jobId() })
     wait(run)
     run.hello(1)
-    expect(orders(run, 1)).toEqual(SELECTED)
+    expect(orders(run, 1)).toEqual([])
+    expect(run.state.waiting.size).toBe(0)
+  })
+
+  test('[R49] one that comes after an eviction as well is mended by the Job’s answer', () => {
+    const run = waiting()
+    run.tell({ type: 'unwait', jobId: jobId() })
+    run.reload()
     wait(run)
-    expect(run.orders).toEqual([])
+    run.hello(1)
+    expect(orders(run, 1)).toEqual(SELECTED)
     run.tell({ type: 'effect.answered', id: SELECTED[0] ?? '', answer: 'conflict' })
     expect(run.state.waiting.size).toBe(0)
+    wait(run)
+    expect(run.orders).toEqual([])
   })
 
   test('[R49] the list and what was told survive an eviction, also one between the hello and the look', () => {

@@ -60,6 +60,33 @@ describe('[E2E27] an agent that is killed in the middle of a pull', () => {
   }
 })
 
+describe('[E2E30] a pull that nobody wants any more', () => {
+  const its = aFleet()
+
+  it('is ended by a command on the box that does it, and the next one goes on where it was', async () => {
+    const { fleet } = its
+    const box = await fleet.box('box', { engines: 'built-in', flags: ['--hub', hub.url] })
+    const big = { path: 'onnx/model.onnx_data', bytes: 5_000_000 }
+    hub.put(`tones/${CTC.name}`, big.path, Buffer.alloc(big.bytes, 'ballast'))
+    const place = ['--agent-data', box.dataPath]
+    await fleet.dalston('models', 'add', `hf:tones/${CTC.name}`, '--hub', hub.url, ...place)
+
+    const [half, never] = [big.bytes / 2, new Promise(() => {})]
+    hub.faultOf.set(`tones/${CTC.name}/${big.path}`, { kind: 'drop', afterBytes: half, until: never })
+    const ordered = await fleet.dalston('models', 'pull', CTC.name, '--no-wait', ...place)
+    const partial = join(box.dataPath, 'models', 'ctc', '.partial')
+    await expect.poll(() => bytesIn(partial), PATIENTLY).toBeGreaterThan(half)
+    const id = ordered.out.trim()
+    const cancelled = await fleet.dalston('models', 'cancel', id)
+    expect([cancelled.code, cancelled.out.trim()]).toEqual([0, `${id}  cancelled`])
+
+    const again = await fleet.dalston('models', 'pull', CTC.name, ...place)
+    expect(again.code, again.err).toBe(0)
+    const asked = hub.downloads.filter(({ path }) => path.endsWith(big.path))
+    expect(asked.map(({ range }) => range)).toEqual([null, expect.stringMatching(/^bytes=[1-9]\d+-$/)])
+  })
+})
+
 describe('[E2E28] a job whose model is not there, where models may be pulled for it', () => {
   const its = aFleet({ DALSTON_MODELS_AUTO_PULL: 'on' })
   beforeEach(() => its.fleet.box('puller', { engines: 'built-in', flags: ['--hub', hub.url] }))

@@ -24,7 +24,7 @@ function aView(parts: Partial<ModelOperationView> = {}): ModelOperationView {
     created_at: '2026-01-01T00:00:00.000Z',
     bytes_done: 0,
     bytes_total: null,
-    counts: { queued: 0, pulling: 1, verifying: 0, loading: 0, completed: 0, failed: 0 },
+    counts: { queued: 0, pulling: 1, verifying: 0, loading: 0, completed: 0, failed: 0, cancelled: 0 },
     agents: [],
     ...parts,
   }

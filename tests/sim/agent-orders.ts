@@ -45,6 +45,14 @@ export class AgentOrders {
     this.#report(order, known?.progress ?? QUEUED)
   }
 
+  cancel(id: OperationId): void {
+    const known = this.known.get(id)
+    if (known === undefined || isOver(known)) return
+    known.progress = { ...known.progress, state: 'cancelled' }
+    this.#world.count('orders ended by a cancel')
+    this.#report(known.order, known.progress)
+  }
+
   /** False when there is no such order, or it is over. */
   take(id: OperationId, news: OrderNews, percent: number): boolean {
     const known = this.known.get(id)
@@ -104,7 +112,7 @@ export class AgentOrders {
 }
 
 export function isOver({ progress }: KnownOrder): boolean {
-  return progress.state === 'completed' || progress.state === 'failed'
+  return progress.state === 'completed' || progress.state === 'failed' || progress.state === 'cancelled'
 }
 
 function failed(code: string): OrderProgress {

@@ -194,6 +194,9 @@ export class AgentProcess {
       case 'performOrder':
         this.orders.perform(effect.order)
         break
+      case 'cancelOrder':
+        this.orders.cancel(effect.operationId)
+        break
       case 'leave':
         this.#leave()
     }

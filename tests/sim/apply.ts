@@ -49,6 +49,9 @@ export function apply(world: World, event: SimEvent): boolean {
       return deploy(world)
     case 'begin':
       return begin(world, event)
+    case 'cancel operation':
+      world.registry.tell({ type: 'operation.cancel', operationId: operationIdOf(event.operation) })
+      return true
     default:
       return toAgent(world, world.agents[event.agent - 1], event)
   }

@@ -62,6 +62,8 @@ export type SimEvent =
       /** All agents, those of the label, or one. */
       readonly target: 'fleet' | 'label' | number
     }
+  /** He no longer wants it. */
+  | { readonly do: 'cancel operation'; readonly operation: number }
   /** An agent is so far with an order; or it says again how far it is. */
   | {
       readonly do: 'order'

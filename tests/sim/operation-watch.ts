@@ -15,7 +15,7 @@ import type { World } from './world.ts'
 export interface Begun {
   readonly operation: Operation
   readonly finals: Map<AgentId, OrderProgress>
-  end: 'completed' | 'failed' | null
+  end: ReturnType<typeof operationState> | null
 }
 
 /** An order is with its agent within this, and its end with the registry: some repetitions, each a little late. */
@@ -126,8 +126,8 @@ export class OperationWatch {
     }
     this.#checkIndex(state, operation)
     if (begun.end !== null || begun.finals.size < ordersOf(operation).length) return
-    const isGood = [...begun.finals.values()].every((final) => final.state === 'completed')
-    begun.end = isGood ? 'completed' : 'failed'
+    const states = new Set(Array.from(begun.finals.values(), ({ state }) => state))
+    begun.end = states.has('cancelled') ? 'cancelled' : states.has('failed') ? 'failed' : 'completed'
     if (operationState(operation) !== begun.end)
       this.#violated('I12', `${nameOf(id)} does not end ${begun.end}`)
     this.#world.count('operations ended')
@@ -180,7 +180,7 @@ export class OperationWatch {
     if (end !== null && operationState(operation) !== end) {
       this.#violated('I12', `${nameOf(id)} had ended as ${end} and is ${operationState(operation)}`)
     }
-    const isSame = isEqual({ ...operation, orders: null }, { ...first, orders: null })
+    const isSame = isEqual(withoutState(operation), withoutState(first))
     if (!isSame || !isEqual(Object.keys(orders), Object.keys(first.orders))) {
       this.#violated('I15', `${nameOf(id)} is another one than it was`)
     }
@@ -216,6 +216,10 @@ export class OperationWatch {
 function ordersOf({ orders }: Operation): [AgentId, OrderProgress][] {
   // The keys of an operation's orders are the ids of its agents.
   return Object.entries(orders) as [AgentId, OrderProgress][]
+}
+
+function withoutState({ orders: _orders, isCancelled: _isCancelled, ...rest }: Operation): unknown {
+  return rest
 }
 
 /** The registry changes its own in place. */

@@ -40,6 +40,14 @@ export class OrderChoices {
     return event
   }
 
+  /** Now and then one that is over, or was begun for a job. */
+  cancel(): SimEvent | null {
+    const begun = [...this.#world.registry.watch.operations.begun]
+    const open = begun.filter(([, { end }]) => end === null)
+    const [id] = this.#pick(this.#random() < 0.2 ? begun : open) ?? []
+    return id === undefined ? null : { do: 'cancel operation', operation: numberOf(id) }
+  }
+
   /** An agent gets on with what it was ordered. */
   news(): SimEvent | null {
     const agent = this.#pick(this.#world.agents.filter(({ isRunning }) => isRunning))

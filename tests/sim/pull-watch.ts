@@ -4,7 +4,7 @@ import type { RegistryInput } from '#core/registry/input.ts'
 import { selectFor } from '#core/registry/presence.ts'
 import type { RegistryState } from '#core/registry/state.ts'
 import { DEFAULTS } from '#core/settings.ts'
-import type { ModelId } from '#protocol/ids.ts'
+import type { JobId, ModelId } from '#protocol/ids.ts'
 import type { RegistryStep } from './grant-watch.ts'
 import { CATALOG } from './models.ts'
 import { numberOf } from './names.ts'
@@ -15,6 +15,8 @@ import type { World } from './world.ts'
 export class PullWatch {
   readonly #world: World
   readonly #operations: OperationWatch
+  /** Taken off the list since the registry was loaded: nothing is pulled for them any more. */
+  readonly #unwaited = new Set<JobId>()
 
   constructor(world: World, operations: OperationWatch) {
     this.#world = world
@@ -22,7 +24,9 @@ export class PullWatch {
   }
 
   committed(input: RegistryInput, { state, effects, changes }: RegistryStep): void {
-    if (input.type === 'wait') this.#asked(input, state)
+    if (input.type === 'wait' && this.#unwaited.has(input.job.jobId)) this.#askedLate(input, effects)
+    else if (input.type === 'wait') this.#asked(input, state)
+    if (input.type === 'unwait') this.#unwaited.add(input.jobId)
     for (const effect of effects) {
       if (effect.type !== 'tracked' || effect.effect.type !== 'job.unavailable') continue
       // Told again it may be old news.
@@ -31,6 +35,16 @@ export class PullWatch {
       )
       if (isNew) this.#gaveUp(state, effect.effect)
     }
+  }
+
+  /** What was remembered is gone. */
+  loaded(): void {
+    this.#unwaited.clear()
+  }
+
+  #askedLate({ job }: Extract<RegistryInput, { type: 'wait' }>, effects: RegistryStep['effects']): void {
+    this.#world.count('calls of jobs that wait no more')
+    if (effects.length > 0) this.#violated(`job ${numberOf(job.jobId)} waits no more, and is answered`)
   }
 
   /** What a pull would mend is being pulled, by an agent that is there or was a moment ago. */
@@ -46,13 +60,15 @@ export class PullWatch {
     this.#violated(`job ${numberOf(jobId)} waits, and nobody who is there pulls its model`)
   }
 
-  /** A job is given up only when a pull of its model failed, none goes on, and nobody who is there has it. */
+  /** A job is given up only when a pull of its model failed or was cancelled, none goes on, and nobody who is there has it. */
   #gaveUp(state: RegistryState, { jobId }: Extract<TrackedEffect, { type: 'job.unavailable' }>): void {
     this.#world.count('jobs told unavailable')
     const modelId = state.waiting.get(jobId)?.pulls
     const hasFailed = [...this.#operations.begun.values()].some(
       ({ operation, end }) =>
-        operation.action === 'pull' && operation.modelId === modelId && end === 'failed',
+        operation.action === 'pull' &&
+        operation.modelId === modelId &&
+        (end === 'failed' || end === 'cancelled'),
     )
     if (modelId === undefined || !hasFailed) {
       this.#violated(`job ${numberOf(jobId)} is given up, and no pull of its model failed`)

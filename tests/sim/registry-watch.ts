@@ -67,6 +67,7 @@ export class RegistryWatch {
   loaded(state: RegistryState): void {
     this.#grants.loaded(state)
     this.operations.loaded(state)
+    this.#pulls.loaded()
     const memory = this.#memory
     if (memory === null) return
     if (!isEqual(survivorsOf(memory), survivorsOf(state)))

@@ -85,6 +85,7 @@ export class Scheduler {
       [0.05 * level(), () => this.#operate()],
       [0.5 * level(), () => this.#lie()],
       [0.3 * level(), () => this.#orders.begin()],
+      [0.03 * level(), () => this.#orders.cancel()],
       [this.#pick([0.3, 2, 8]) ?? 2, () => this.#orders.news()],
       [0.1 * level(), () => this.#orders.lie()],
       [0.05 * level(), () => this.#jobEvent('cancel', this.#open)],

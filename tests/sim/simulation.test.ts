@@ -6,7 +6,14 @@ import { story } from './story.ts'
 /** The fixed set of seeds. `npm run sim` walks further. */
 const SEEDS = Array.from({ length: 24 }, (_, index) => index + 1)
 const STEPS = 3_000
-const ORDERS = ['operations ended', 'orders completed', 'orders failed', 'pulls for jobs']
+const ORDERS = [
+  'orders cancelled',
+  'orders ended by a cancel',
+  'operations ended',
+  'orders completed',
+  'orders failed',
+  'pulls for jobs',
+]
 const RARE = ['jobs told unavailable', 'orders of removed agents']
 
 test('[L9, SIM1] whatever is lost, doubled, late, evicted, broken or a lie: every rule holds after every step', () => {

@@ -80,6 +80,8 @@ function tell(world: World, event: SimEvent): string {
       const target = typeof event.target === 'number' ? `agent ${event.target}` : `the ${event.target}`
       return `the operator: ${event.action} ${MODELS[event.model]} on ${target} (operation ${event.operation})`
     }
+    case 'cancel operation':
+      return `the operator: cancels operation ${event.operation}`
     case 'order':
       return `agent ${event.agent}: ${ORDER_WORDS[event.what]} (operation ${event.operation})`
     case 'lie of order':

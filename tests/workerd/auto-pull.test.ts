@@ -9,7 +9,7 @@ import { type Server, startServer } from './kit/server.ts'
 /** A job that lacks only a model's files, over the real wire. An agent leaves with its test, so tests do not meet. */
 let server: Server
 beforeAll(async () => {
-  server = await startServer({ DALSTON_MODELS_AUTO_PULL: 'on' })
+  server = await startServer({ DALSTON_MODELS_AUTO_PULL: 'on', DALSTON_MODEL_QUEUE_LIMIT: '1' })
 })
 afterAll(() => server.close())
 
@@ -77,4 +77,21 @@ test('[AP6, S4] nobody has the engine: refused at once, with the command that he
   const refused = await submit(server, formOf({ model: 'parakeet-tdt-0.6b-v3' }))
   const problem = await problemOf(refused)
   expect([refused.status, problem.code]).toEqual([422, 'no_capable_engine'])
+})
+
+test('[AP7] who could pull it has as many orders as may wait: 503 with Retry-After, unless it is this very pull', async () => {
+  const agent = await ScriptedAgent.connect(server, { engines: [anEngine('prepare'), whisper()] })
+  const job = await submitted(server, { model: 'whisper-base' })
+  const order = await agent.next('model.order')
+  await submitted(server, { model: 'whisper-base' })
+  const refused = await submit(server, formOf({ model: 'whisper-small' }))
+  expect(refused.headers.get('retry-after')).toBe('30')
+  expect([refused.status, (await problemOf(refused)).code]).toEqual([503, 'model_queue_full'])
+  say(agent, order, { state: 'failed', error: { code: 'disk_full', message: 'No room.', retryable: false } })
+  await eventually(
+    () => readJob(server, job.id),
+    ({ status }) => status === 'failed',
+  )
+  expect((await submit(server, formOf({ model: 'whisper-small' }))).status).toBe(201)
+  await agent.leave()
 })

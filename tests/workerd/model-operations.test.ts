@@ -78,6 +78,25 @@ test('[MO7] an operation of another tenant does not exist', async () => {
   }
 })
 
+test('[MO11] a cancelled one is over for who asks and who watches; its agents are told, however often it is asked', async () => {
+  const agent = await ScriptedAgent.connect(server, { labels: ['cancelled'] })
+  const view = await begun('cancelled')
+  const path = `${OPERATIONS}/${view.id}`
+  const events = eventsOf(await call(server, `${path}/events`))
+  const stranger = await call(server, path, { method: 'DELETE', token: await keyOfTenant(server, 'others') })
+  expect([stranger.status, (await problemOf(stranger)).code]).toEqual([404, 'not_found'])
+  for (const _ of [1, 2]) {
+    const answer = await call(server, path, { method: 'DELETE' })
+    const told = ModelOperationView.parse(await answer.json())
+    expect([answer.status, told.state, told.counts.cancelled]).toEqual([200, 'cancelled', 1])
+  }
+  expect(await agent.next('model.cancel')).toEqual({ type: 'model.cancel', operation_id: view.id })
+  expect((await events).at(-1)).toMatchObject({ state: 'cancelled' })
+  const unknown = await call(server, `${OPERATIONS}/op_x`, { method: 'DELETE' })
+  expect([unknown.status, (await problemOf(unknown)).code]).toEqual([404, 'not_found'])
+  expect((await pull(onLabel('cancelled'))).status).toBe(202)
+})
+
 test('[MO7] an agent cannot pass for who watches, and see what is none of its business', async () => {
   await ScriptedAgent.connect(server, { labels: ['watched'] })
   const view = await begun('watched')

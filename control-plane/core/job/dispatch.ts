@@ -4,7 +4,9 @@ import type { Artifact, TaskParameters } from '#protocol/task.ts'
 import { type Dispatch, outputPrefix } from '../dispatch.ts'
 import { guessedSeconds } from '../eta.ts'
 import { PLAIN_SPEECH } from '../parameters.ts'
+import { transcriberOf } from '../pipeline.ts'
 import type { CoreSettings } from '../settings.ts'
+import { languageOf } from '../text-language.ts'
 import { inputsOf } from './inputs.ts'
 import { mergeOrder } from './merge-order.ts'
 import type { JobState, TaskState } from './state.ts'
@@ -74,8 +76,8 @@ function dispatchOf(
 
 /** The recording is being prepared: whoever does it may load the model that comes next. */
 function prefetchOf({ pipeline }: JobState, stage: Stage): Pick<Dispatch, 'prefetch'> {
-  const next = pipeline?.stages.find(({ requirements }) => requirements.stage === 'transcribe')
-  if (stage !== 'prepare' || next === undefined || next.modelId === null) return {}
+  const next = pipeline && transcriberOf(pipeline)
+  if (stage !== 'prepare' || next === null || next.modelId === null) return {}
   return { prefetch: { engineId: next.engineId, modelId: next.modelId } }
 }
 
@@ -84,7 +86,7 @@ function parametersOf(job: JobState, { plan }: TaskState): TaskParameters {
   const tellsSpeakers = plan.stage === 'diarize' || plan.requirements.diarization
   return {
     file_name: fileName,
-    language: parameters.language,
+    language: languageOf(plan.stage, parameters, job.pipeline && transcriberOf(job.pipeline)),
     granularity: parameters.granularity,
     ...(parameters.speech ?? PLAIN_SPEECH),
     audio_seconds: audioSeconds(job),

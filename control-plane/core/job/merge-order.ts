@@ -2,6 +2,8 @@ import type { Stage } from '#protocol/stage.ts'
 import type { TaskParameters } from '#protocol/task.ts'
 import { outputPrefix } from '../dispatch.ts'
 import { asksRedaction } from '../parameters.ts'
+import { transcriberOf } from '../pipeline.ts'
+import { transcriptLanguage } from '../text-language.ts'
 import type { MergeOrder } from './effects.ts'
 import type { JobState, TaskState } from './state.ts'
 
@@ -72,10 +74,7 @@ function transcription(job: JobState): MergeOrder['transcription'] {
   )
   const [first] = summaries
   const warnings = summaries.flatMap((summary) => summary.warnings).slice(0, 100)
-  const { language, language_source, speaker_count } = first ?? {
-    language: null,
-    language_source: null,
-    speaker_count: null,
-  }
-  return { language, language_source, speaker_count, warnings }
+  const told = first ?? { language: null, language_source: null, speaker_count: null }
+  const { language, language_source } = transcriptLanguage(told, job.pipeline && transcriberOf(job.pipeline))
+  return { language, language_source, speaker_count: told.speaker_count, warnings }
 }

@@ -2,9 +2,10 @@ import type { AgentId, JobId, ModelId, OperationId } from '#protocol/ids.ts'
 import type { CatalogModel } from '#protocol/model.ts'
 import type { OrderProgress } from '#protocol/model-order.ts'
 import type { TaskError } from '#protocol/task.ts'
+import type { PipelineChoice } from '../pipeline.ts'
 import type { NoCapableEngine } from '../select.ts'
 import { keptSums, type OrderSums, percentOf, stateOf } from './operation-sums.ts'
-import { begin, isFinal, type Operation } from './operations.ts'
+import { begin, isFinal, isQueueFull, type Operation } from './operations.ts'
 import type { AgentRecord, RegistryState, WaitingJob } from './state.ts'
 import type { RegistryContext, Turn } from './turn.ts'
 
@@ -17,24 +18,41 @@ export interface Pullable {
   readonly model: CatalogModel
 }
 
+/** What the pull of a model would do for a job. */
+export type AutoPull =
+  /** Nothing that it would mend, or it is not allowed. */
+  | { readonly kind: 'none' }
+  /** It would help, and goes on or can begin. */
+  | { readonly kind: 'pull' }
+  /** It would help, but these have as many orders as may wait. */
+  | { readonly kind: 'full'; readonly agents: readonly string[] }
+
 const MIB = 1024 ** 2
 
-/** The model that would help and the best agent for it; null: nothing that a pull would mend, or it is not allowed. */
+/** What a job that is submitted now may expect of a pull. */
+export function autoPullFor(
+  state: RegistryState,
+  choice: PipelineChoice,
+  nowMs: number,
+  context: RegistryContext,
+): AutoPull {
+  const found = choice.ok ? null : helping(state, choice.error, context)
+  if (found === null) return { kind: 'none' }
+  const { model, agents } = found
+  if (openPull(state, model.id, nowMs - context.settings.offlineMs) !== null) return { kind: 'pull' }
+  if (withRoom(state, agents, context) !== null) return { kind: 'pull' }
+  return { kind: 'full', agents: agents.map(({ name }) => name) }
+}
+
+/** The model that would help and the best agent for it; null: nothing that a pull would mend now, or it is not allowed. */
 export function pullable(
   state: RegistryState,
-  { requirements, catalogAlternatives }: NoCapableEngine,
-  { catalog, settings }: RegistryContext,
+  error: NoCapableEngine,
+  context: RegistryContext,
 ): Pullable | null {
-  if (!settings.modelsAutoPull) return null
-  const ids = new Set(catalogAlternatives.map(({ model_id }) => model_id))
-  const helping = catalog.models.filter(({ id, source }) => ids.has(id) && source.kind === 'hub')
-  // Nobody named one: only what the catalog puts in front is worth a download.
-  const model = helping.find(({ id, preferred }) => id === requirements.model_id || preferred)
-  if (model === undefined) return null
-  const [agent] = [...state.agents.values()]
-    .filter((one) => canHold(one, model))
-    .sort((a, b) => (b.hello.models_free_bytes ?? 0) - (a.hello.models_free_bytes ?? 0))
-  return agent === undefined ? null : { agentId: agent.id, model }
+  const found = helping(state, error, context)
+  const agent = found === null ? null : withRoom(state, found.agents, context)
+  return found === null || agent === null ? null : { agentId: agent.id, model: found.model }
 }
 
 /**
@@ -44,14 +62,18 @@ export function pullable(
 export function pullFor(turn: Turn, job: WaitingJob, error: NoCapableEngine, operationId: OperationId): void {
   const { state, context } = turn
   if (state.outbox.has(unavailableId(job.jobId))) return
-  const found = pullable(state, error, context)
+  const found = helping(state, error, context)
   if (found === null) return
   const modelId = found.model.id
+  const isOnTheWay = pullOnTheWay(turn, modelId) !== null
+  const agent = isOnTheWay ? null : withRoom(state, found.agents, context)
+  // All are full: it asks again.
+  if (!isOnTheWay && agent === null) return
   if (state.waiting.get(job.jobId)?.pulls !== modelId) turn.wait({ ...job, pulls: modelId })
-  if (pullOnTheWay(turn, modelId) !== null) return
+  if (agent === null) return
   const { tenantId } = job
   begin(turn, { id: operationId, tenantId, action: 'pull', modelId, entry: null, keepAliveSeconds: null }, [
-    found.agentId,
+    agent.id,
   ])
 }
 
@@ -66,12 +88,15 @@ export function tellWaiting(turn: Turn, operation: Operation, before: OrderSums,
   const ended = stateOf(after)
   const isNews = ended !== 'running' || tenths(before) !== tenths(after)
   if (!isNews) return
-  const told = ended === 'failed' ? pullOnTheWay(turn, modelId) : operation
+  const isInVain = ended === 'failed' || ended === 'cancelled'
+  const told = isInVain ? pullOnTheWay(turn, modelId) : operation
   if (told === null && isThere(state, modelId)) return
   const error = errorOf(operation)
   const why = told === null ? null : whyPulling(state, told)
-  for (const { jobId, pulls } of state.waiting.values()) {
+  for (const { jobId, tenantId, pulls } of state.waiting.values()) {
     if (pulls !== modelId) continue
+    // Who cancels does so for its own jobs: another's asks again, and has a pull of its own.
+    if (why === null && ended === 'cancelled' && tenantId !== operation.tenantId) continue
     if (why === null) turn.order(unavailableId(jobId), { type: 'job.unavailable', jobId, error })
     else turn.effects.push({ type: 'job.waits', jobId, why })
   }
@@ -84,11 +109,42 @@ export function whyWaitingForPull(state: RegistryState, jobId: JobId): string | 
   return operation === null ? null : whyPulling(state, operation)
 }
 
+/** The model that would help, and who could hold it, the one with most room first. */
+function helping(
+  state: RegistryState,
+  { requirements, catalogAlternatives }: NoCapableEngine,
+  { catalog, settings }: RegistryContext,
+): { readonly model: CatalogModel; readonly agents: readonly AgentRecord[] } | null {
+  if (!settings.modelsAutoPull) return null
+  const ids = new Set(catalogAlternatives.map(({ model_id }) => model_id))
+  const helpful = catalog.models.filter(({ id, source }) => ids.has(id) && source.kind === 'hub')
+  // Nobody named one: only what the catalog puts in front is worth a download.
+  const model = helpful.find(({ id, preferred }) => id === requirements.model_id || preferred)
+  if (model === undefined) return null
+  const agents = [...state.agents.values()]
+    .filter((one) => canHold(one, model))
+    .sort((a, b) => (b.hello.models_free_bytes ?? 0) - (a.hello.models_free_bytes ?? 0))
+  return agents.length === 0 ? null : { model, agents }
+}
+
+/** The first of them that another order may wait on. */
+function withRoom(
+  state: RegistryState,
+  agents: readonly AgentRecord[],
+  { settings }: RegistryContext,
+): AgentRecord | null {
+  return agents.find(({ id }) => !isQueueFull(state, id, settings.modelQueueLimit)) ?? null
+}
+
 function unavailableId(jobId: JobId): string {
   return `unavailable:${jobId}`
 }
 
-function errorOf({ orders, modelId }: Operation): TaskError {
+function errorOf({ orders, modelId, isCancelled }: Operation): TaskError {
+  if (isCancelled) {
+    const message = `The pull of the model ${modelId} was cancelled.`
+    return { code: 'model_pull_cancelled', message, retryable: false }
+  }
   const cause = Object.values(orders).find(({ error }) => error !== null)?.error
   const message = `The model ${modelId} could not be pulled: ${cause?.message ?? 'nobody says why'}`
   return { code: cause?.code ?? 'model_pull_failed', message: message.slice(0, 2000), retryable: false }

@@ -47,6 +47,8 @@ export type RegistryInput =
       /** Of these: the ones that have as many orders as may wait. */
       readonly full?: readonly AgentId[]
     }
+  /** ... and no longer wants it. */
+  | { readonly type: 'operation.cancel'; readonly operationId: OperationId }
   /** For the metrics: told once, and not again when it is lost. */
   | { readonly type: 'job.ended'; readonly status: JobStatus; readonly durationMs: number }
   | { readonly type: 'inquire'; readonly taskId: TaskId; readonly fence: number }

@@ -16,7 +16,7 @@ export interface OrderSums {
 }
 
 const NONE: OrderSums = {
-  counts: { queued: 0, pulling: 0, verifying: 0, loading: 0, completed: 0, failed: 0 },
+  counts: { queued: 0, pulling: 0, verifying: 0, loading: 0, completed: 0, failed: 0, cancelled: 0 },
   bytesDone: 0,
   bytesTotal: 0,
   unsized: 0,
@@ -38,10 +38,11 @@ export function moved(sums: OrderSums, before: OrderProgress, after: OrderProgre
   return added(added(sums, before, -1), after, 1)
 }
 
-/** Over when each order is, and good when all of them are. */
+/** Over when each order is, cancelled when one of them was, and good when all of them are. */
 export function stateOf({ counts }: OrderSums): ModelOperationView['state'] {
-  const { completed, failed, ...open } = counts
+  const { completed, failed, cancelled, ...open } = counts
   if (Object.values(open).some((count) => count > 0)) return 'running'
+  if (cancelled > 0) return 'cancelled'
   return failed > 0 ? 'failed' : 'completed'
 }
 

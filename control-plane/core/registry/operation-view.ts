@@ -50,6 +50,6 @@ function listed({ orders }: Operation): readonly Order[] {
 
 function urgency({ state }: OrderProgress): number {
   if (state === 'failed') return 0
-  if (state === 'completed') return 3
+  if (state === 'completed' || state === 'cancelled') return 3
   return state === 'queued' ? 2 : 1
 }

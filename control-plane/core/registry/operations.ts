@@ -32,11 +32,13 @@ export interface Operation {
   readonly entry: CatalogModel | null
   readonly keepAliveSeconds: number | null
   readonly createdAtMs: number
+  /** Since then every order is over: who had no final state has this one, without a record of its own. */
+  readonly isCancelled: boolean
   /** By agent. Turn puts a new one in an old one's place. */
   readonly orders: Record<AgentId, OrderProgress>
 }
 
-export type NewOperation = Omit<Operation, 'createdAtMs' | 'orders'>
+export type NewOperation = Omit<Operation, 'createdAtMs' | 'isCancelled' | 'orders'>
 
 /** What is kept of one. Final states stand in records of their own, by operation and agent. */
 export type SavedOperation = Omit<Operation, 'orders'> & { readonly agentIds: readonly AgentId[] }
@@ -63,6 +65,9 @@ const ERROR_LENGTH = 500
 /** Nobody has said a word of it. This very object: an agent may say `queued` itself. */
 export const UNHEARD: OrderProgress = { state: 'queued', bytes_done: 0, bytes_total: null, error: null }
 
+/** How far it was is not kept. */
+const CANCELLED: OrderProgress = { state: 'cancelled', bytes_done: 0, bytes_total: 0, error: null }
+
 const FULL: OrderProgress = {
   ...UNHEARD,
   state: 'failed',
@@ -88,10 +93,15 @@ export function orderable(
     ({ id, hello }) => mayName.has(id) && isOf(target, id, hello.labels),
   )
   if (agents.length === 0) return { ok: false, reason: 'none' }
-  const full = agents.filter(({ id }) => (state.openOrders.get(id)?.size ?? 0) >= queueLimit)
+  const full = agents.filter(({ id }) => isQueueFull(state, id, queueLimit))
   if (full.length === agents.length)
     return { ok: false, reason: 'full', agents: full.slice(0, 10).map(({ name }) => name) }
   return { ok: true, agentIds: agents.map(({ id }) => id), full: full.map(({ id }) => id) }
+}
+
+/** As many orders wait there as may. */
+export function isQueueFull({ openOrders }: RegistryState, agentId: AgentId, queueLimit: number): boolean {
+  return (openOrders.get(agentId)?.size ?? 0) >= queueLimit
 }
 
 /** Begins an operation. One that is known already changes nothing. Orders to `full` agents end at once. */
@@ -103,13 +113,26 @@ export function begin(
 ): void {
   if (turn.state.operations.has(asked.id)) return
   const orders = Object.fromEntries(agentIds.map((agentId) => [agentId, UNHEARD]))
-  const operation: Operation = { ...asked, createdAtMs: turn.nowMs, orders }
+  const operation: Operation = { ...asked, createdAtMs: turn.nowMs, isCancelled: false, orders }
   turn.beginOperation(operation)
   for (const agentId of full) settle(turn, operation, agentId, FULL)
   for (const agentId of agentIds) {
     if (operation.orders[agentId] === UNHEARD) sendOrder(turn, agentId, operation)
   }
   forgetEnded(turn)
+}
+
+/** Nobody wants it any more. What is over stays as it is. */
+export function cancel(turn: Turn, id: OperationId): void {
+  const known = turn.state.operations.get(id)
+  if (known === undefined || stateOf(keptSums(turn.state, known)) !== 'running') return
+  // The keys of an operation's orders are the ids of its agents.
+  const orders = Object.entries(known.orders) as [AgentId, OrderProgress][]
+  const open = orders.flatMap(([agentId, order]) => (isFinal(order) ? [] : [agentId]))
+  const operation = { ...known, isCancelled: true }
+  const { before, after } = turn.cancelOrders(operation, open, CANCELLED)
+  tellWaiting(turn, operation, before, after)
+  for (const agentId of open) sendCancel(turn, agentId, id)
 }
 
 /** A hello: what is not done yet is ordered again. */
@@ -134,8 +157,10 @@ export function repeatUnheard(turn: Turn): void {
 export function progressed(turn: Turn, agentId: AgentId, message: ModelProgress): void {
   const operation = turn.state.operations.get(message.operation_id)
   const before = operation?.orders[agentId]
-  if (operation === undefined || before === undefined || isFinal(before)) return
-  if (message.model_id !== operation.modelId) return
+  if (operation === undefined || before === undefined || message.model_id !== operation.modelId) return
+  // It was away, or the word to it was lost.
+  if (before.state === 'cancelled' && !isFinal(message.progress)) sendCancel(turn, agentId, operation.id)
+  if (isFinal(before)) return
   const { error } = message.progress
   const told = error === null ? null : { ...error, message: error.message.slice(0, ERROR_LENGTH) }
   settle(turn, operation, agentId, { ...message.progress, error: told })
@@ -158,7 +183,7 @@ const REMOVED: TaskError = {
 }
 
 export function isFinal({ state }: OrderProgress): boolean {
-  return state === 'completed' || state === 'failed'
+  return state === 'completed' || state === 'failed' || state === 'cancelled'
 }
 
 /** As it is kept. */
@@ -172,7 +197,8 @@ export function loadedOperation(
   { agentIds, ...saved }: SavedOperation,
   finals: ReadonlyMap<string, OrderProgress>,
 ): Operation {
-  const orders = agentIds.map((agentId) => [agentId, finals.get(orderId(saved.id, agentId)) ?? UNHEARD])
+  const unsaid = saved.isCancelled ? CANCELLED : UNHEARD
+  const orders = agentIds.map((agentId) => [agentId, finals.get(orderId(saved.id, agentId)) ?? unsaid])
   return { ...saved, orders: Object.fromEntries(orders) }
 }
 
@@ -194,6 +220,10 @@ function sendOrder(turn: Turn, agentId: AgentId, operation: Operation): void {
   const { state, nowMs, settings } = turn
   turn.send(agentId, orderOf(operation))
   state.ordersDueMs ??= nowMs + settings.inquiryMs
+}
+
+function sendCancel(turn: Turn, agentId: AgentId, id: OperationId): void {
+  turn.send(agentId, { type: 'model.cancel', operation_id: id })
 }
 
 function settle(turn: Turn, operation: Operation, agentId: AgentId, progress: OrderProgress): void {

@@ -46,6 +46,8 @@ export interface RegistryState {
   reconsiderMs: number | null
   /** Jobs that wait for engines: until then they have no tasks. */
   readonly waiting: Map<JobId, WaitingJob>
+  /** Who was taken off that list lately, and waits never again: a call of theirs may come late. Lives in memory only. */
+  readonly unwaited: AgedMap<JobId, true>
   /** What operators asked of models, and of each agent what is not done yet. */
   readonly operations: Map<OperationId, Operation>
   readonly orderSums: Map<OperationId, OrderSums>
@@ -151,6 +153,7 @@ export function emptyRegistry(): RegistryState {
     coverageCheckMs: null,
     reconsiderMs: null,
     waiting: new Map(),
+    unwaited: new AgedMap(),
     operations: new Map(),
     orderSums: new Map(),
     openOrders: new Map(),

@@ -71,6 +71,9 @@ function decide(turn: Turn, input: RegistryInput): RegistryReply {
     case 'operation.begin':
       operations.begin(turn, input.operation, input.agentIds, input.full)
       return OK
+    case 'operation.cancel':
+      operations.cancel(turn, input.operationId)
+      return OK
     case 'unwait':
       turn.unwait(input.jobId)
       turn.answered(`selected:${input.jobId}`)

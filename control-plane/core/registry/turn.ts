@@ -6,6 +6,7 @@ import type { Dispatch } from '../dispatch.ts'
 import type { Change } from '../machine.ts'
 import type { CoreSettings } from '../settings.ts'
 import type { Speed } from '../speed.ts'
+import type { AgedMap } from '../structures/aged-map.ts'
 import type { RegistryEffect, TrackedEffect } from './effects.ts'
 import { dueMs, enter, enterOperation, enterOrder, leave, placeAgent, workOf } from './indexes.ts'
 import { keptSums, type OrderSums, stateOf } from './operation-sums.ts'
@@ -20,7 +21,7 @@ import type {
   WaitingJob,
 } from './state.ts'
 
-/** An agent may hold artifacts of this many recent jobs before the oldest is forgotten. */
+/** Of so many recent jobs it is known who holds their artifacts, and that they wait no more. */
 const REMEMBERED_JOBS = 1_000
 
 /** Stages times engines times models times devices; more than any fleet has. */
@@ -131,7 +132,9 @@ export class Turn {
     this.changes.push({ kind: 'waiting', id: job.jobId, value: job })
   }
 
+  /** For good: a job that has its engines, or has ended, waits for none again. */
   unwait(jobId: JobId): void {
+    remembered(this.state.unwaited, jobId, true)
     if (!this.state.waiting.delete(jobId)) return
     this.changes.push({ kind: 'waiting', id: jobId, value: null })
   }
@@ -156,7 +159,21 @@ export class Turn {
     return { before, after: keptSums(this.state, operation) }
   }
 
-  /** One that is over: all of its orders have a record. */
+  /** Whatever is open of it, with the one record of the operation. What its orders came to before, and do now. */
+  cancelOrders(
+    operation: Operation,
+    open: readonly AgentId[],
+    progress: OrderProgress,
+  ): { before: OrderSums; after: OrderSums } {
+    const before = keptSums(this.state, operation)
+    this.state.operations.set(operation.id, operation)
+    for (const agentId of open) enterOrder(this.state, operation, agentId, progress)
+    this.changes.push({ kind: 'operation', id: operation.id, value: savedOperation(operation) })
+    this.#operationChanged(operation)
+    return { before, after: keptSums(this.state, operation) }
+  }
+
+  /** One that is over. */
   forgetOperation({ id, orders }: Operation): void {
     this.state.operations.delete(id)
     this.state.orderSums.delete(id)
@@ -204,15 +221,19 @@ export class Turn {
   }
 
   remember(placement: Placement, agentId: AgentId): void {
-    const { lastAgent } = this.state
-    lastAgent.set(placement.dispatch.jobId, agentId)
-    const oldest = lastAgent.oldestKey()
-    if (lastAgent.size > REMEMBERED_JOBS && oldest !== null) lastAgent.delete(oldest)
+    remembered(this.state.lastAgent, placement.dispatch.jobId, agentId)
   }
 
   #save(placement: Placement): void {
     this.changes.push({ kind: 'task', id: placement.dispatch.taskId, value: placement })
   }
+}
+
+/** Of so many jobs, the newest ones. */
+function remembered<Value>(jobs: AgedMap<JobId, Value>, jobId: JobId, value: Value): void {
+  jobs.set(jobId, value)
+  const oldest = jobs.oldestKey()
+  if (jobs.size > REMEMBERED_JOBS && oldest !== null) jobs.delete(oldest)
 }
 
 /**

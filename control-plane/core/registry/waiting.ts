@@ -8,8 +8,9 @@ import type { Turn } from './turn.ts'
 
 /** Jobs that no engine can serve yet: each is told its engines as soon as they are there. */
 
-/** Puts a job on the list, and answers at once when its engines are there already. */
+/** Puts a job on the list, and answers at once when its engines are there already. A call that comes late changes nothing. */
 export function wait(turn: Turn, job: WaitingJob, pongs: Pongs, operationId: OperationId): void {
+  if (turn.state.unwaited.has(job.jobId)) return
   if (!turn.state.waiting.has(job.jobId)) turn.wait(job)
   const choice = selectFor(turn.state, job.parameters, pongs, turn.nowMs, turn.context)
   tell(turn, job.jobId, choice)

@@ -61,6 +61,7 @@ export interface Box {
   /** The code and the sentence that a pull fails with. */
   fails(
     id?: string,
+    listener?: (progress: QueueProgress<PullProgress>) => void,
   ): Promise<{ readonly code: string; readonly message: string; readonly retryable: boolean }>
   announced(): string[]
 }
@@ -100,7 +101,7 @@ export async function aBox(hub: FakeHub | readonly string[], options: BoxOptions
     events,
     waitsMs,
     pull,
-    fails: (id) => errorOf(pull(id)),
+    fails: (id, listener) => errorOf(pull(id, listener)),
     announced: () => models.announced('scripted-ctc', new Set()).map((model) => model.id),
   }
 }

@@ -34,7 +34,7 @@ export function anOperation(state: ModelOperationView['state'], ...agents: Part[
 }
 
 function countsOf(agents: readonly { readonly state: OrderState }[]): ModelOperationView['counts'] {
-  const counts = { queued: 0, pulling: 0, verifying: 0, loading: 0, completed: 0, failed: 0 }
+  const counts = { queued: 0, pulling: 0, verifying: 0, loading: 0, completed: 0, failed: 0, cancelled: 0 }
   for (const { state } of agents) counts[state]++
   return counts
 }
