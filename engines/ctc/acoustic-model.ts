@@ -1,6 +1,7 @@
 import type { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node'
 import type { SampleReader } from '../audio/sample-reader.ts'
 import { EngineError } from '../engine.ts'
+import { notNumbers } from '../onnx/not-numbers.ts'
 import { onnxRuntime } from '../onnx/runtime.ts'
 import { audioOf, type FrameGrid, type FrameRange, frameGrid } from './frames.ts'
 import type { ModelConfig } from './model-config.ts'
@@ -81,10 +82,7 @@ export class AcousticModel {
     const to = Math.min(frames, window.to - firstFrame)
     const logProbs = output.data.subarray(from * tokenCount, to * tokenCount)
     const { file, output: name, isLogits, unwritten } = this.#layout
-    if (!areNumbers(logProbs)) {
-      const message = `${file}: ${name}: expected numbers, came NaN or infinity: 16-bit exports may overflow. Take another precision of the model, or another device.`
-      throw new EngineError({ code: 'engine_bad_output', message, retryable: true })
-    }
+    if (!areNumbers(logProbs)) throw notNumbers(file, name)
     if (isLogits) logSoftmax(logProbs, tokenCount, this.#config.blank_index, unwritten)
     return logProbs
   }

@@ -2,16 +2,14 @@ import { afterAll, describe, expect, it } from 'vitest'
 import ctc from '#engines/ctc/engine.ts'
 import { loadModel } from '#engines/ctc/model-folder.ts'
 import { writeHubModel } from '#tests/kit/ctc-hub-model.ts'
-import { runTranscribe } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, runTranscribe } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { toneSpeech, writeToneModel } from '#tests/kit/tone-speech.ts'
 
 const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
 
-function load(path: string) {
-  return loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' })
-}
+const load = (path: string) => loadModel(modelFilesIn(path))
 
 const bound = await load(
   writeToneModel(folder.join('bound'), { 'lexicon.txt': 'the\ncet\nset\nsat\non\nmet\n' }),
@@ -24,10 +22,8 @@ function blurred(louder: string, quieter: string): Float32Array {
   return toneSpeech([louder]).map((sample, at) => 0.71 * sample + 0.7 * (second[at] ?? 0))
 }
 
-let runs = 0
 async function transcribe(model: typeof bound, sound: Float32Array, vocabulary: string[]) {
-  runs += 1
-  const { segments, summary } = await runTranscribe(ctc, model, sound, folder.join(`run-${runs}`), {
+  const { segments, summary } = await runTranscribe(ctc, model, sound, folder.fresh('run'), {
     parameters: { vocabulary },
   })
   return { text: segments.map((segment) => segment.text).join(' '), segments, summary }

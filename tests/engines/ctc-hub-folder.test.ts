@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { loadModel } from '#engines/ctc/model-folder.ts'
-import type { ModelFiles } from '#engines/engine.ts'
 import {
   HUB_CONFIG,
   HUB_PREPROCESSOR,
@@ -9,23 +8,13 @@ import {
   type HubFiles,
   writeHubModel,
 } from '#tests/kit/ctc-hub-model.ts'
-import { taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 
 const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
 
-let count = 0
-function load(files: HubFiles = {}) {
-  count += 1
-  const path = writeHubModel(folder.join(`model-${count}`), files)
-  return loadModel({
-    runtimeModelId: 'owner/tones',
-    folder: path,
-    threads: 1,
-    device: 'cpu',
-  } satisfies ModelFiles)
-}
+const load = (files: HubFiles = {}) => loadModel(modelFilesIn(writeHubModel(folder.fresh('model'), files)))
 
 describe('a folder that is not as it should be', () => {
   it.each<[string, HubFiles, RegExp]>([

@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import ctc from '#engines/ctc/engine.ts'
 import { loadModel } from '#engines/ctc/model-folder.ts'
-import type { ModelFiles } from '#engines/engine.ts'
 import {
   HUB_PREPROCESSOR,
   HUB_TOKENIZER,
@@ -10,24 +9,14 @@ import {
   hubNetwork,
   writeHubModel,
 } from '#tests/kit/ctc-hub-model.ts'
-import { runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { SLOT_SECONDS, type ToneScript, toneSpeech } from '#tests/kit/tone-speech.ts'
 
 const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
 
-let count = 0
-function load(files: HubFiles = {}) {
-  count += 1
-  const path = writeHubModel(folder.join(`model-${count}`), files)
-  return loadModel({
-    runtimeModelId: 'owner/tones',
-    folder: path,
-    threads: 1,
-    device: 'cpu',
-  } satisfies ModelFiles)
-}
+const load = (files: HubFiles = {}) => loadModel(modelFilesIn(writeHubModel(folder.fresh('model'), files)))
 
 const plain = await load()
 
@@ -36,9 +25,8 @@ function transcribe(
   options: Parameters<typeof runTranscribe>[4] = {},
   model = plain,
 ) {
-  count += 1
   const sound = samples instanceof Float32Array ? samples : toneSpeech(samples)
-  return runTranscribe(ctc, model, sound, folder.join(`run-${count}`), options)
+  return runTranscribe(ctc, model, sound, folder.fresh('run'), options)
 }
 
 async function textOf(...args: Parameters<typeof transcribe>): Promise<string> {

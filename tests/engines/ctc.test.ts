@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { SampleReader } from '#engines/audio/sample-reader.ts'
 import ctc from '#engines/ctc/engine.ts'
 import { loadModel } from '#engines/ctc/model-folder.ts'
 import { transcription } from '#engines/ctc/transcription.ts'
 import type { Word } from '#protocol/transcript.ts'
-import { runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import {
   SLOT_SECONDS,
@@ -19,18 +20,15 @@ const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
 
 const LEXICON = 'cat\ncats\nsat\nthe\nhat\nmat\non\n'
-const plain = await load('greedy')
-const bound = await load('beam', { 'lexicon.txt': LEXICON })
+const plain = await load()
+const bound = await load({ 'lexicon.txt': LEXICON })
 
-let runs = 0
-function load(name: string, files: Readonly<Record<string, string>> = {}) {
-  const path = writeToneModel(folder.join(name), files)
-  return loadModel({ runtimeModelId: name, folder: path, threads: 1, device: 'cpu' })
+function load(files: Readonly<Record<string, string>> = {}) {
+  return loadModel(modelFilesIn(writeToneModel(folder.fresh('model'), files)))
 }
 
 function transcribe(script: ToneScript, options: Parameters<typeof runTranscribe>[4] = {}, model = plain) {
-  runs += 1
-  return runTranscribe(ctc, model, toneSpeech(script), folder.join(`run-${runs}`), options)
+  return runTranscribe(ctc, model, toneSpeech(script), folder.fresh('run'), options)
 }
 
 function expected(text: string, startSeconds: number): { text: string; start: number; end: number }[] {
@@ -95,8 +93,8 @@ describe('ctc on tone speech', () => {
 
   it('[C5] windows give what the whole gives', async () => {
     const text = 'the cat sat on the mat the cats sat on the hat and again the cat sat on the mat'
-    const { segments: whole } = await transcribe([{ silence: 0.31 }, text], {})
-    const path = folder.join(`run-${runs}`, 'audio.s16')
+    const { folder: run, segments: whole } = await transcribe([{ silence: 0.31 }, text], {})
+    const path = join(run, 'audio.s16')
     for (const windowSeconds of [0.3, 0.7, 1, 3]) {
       const seconds = readFileSync(path).length / 32_000
       const words: Word[] = []
@@ -109,8 +107,8 @@ describe('ctc on tone speech', () => {
   })
 
   it('[C5] a window’s frames are those of the whole, to the last digits of a float', async () => {
-    await transcribe([{ silence: 0.31 }, 'the cat sat', { noise: 0.5 }])
-    await using reader = await SampleReader.open(folder.join(`run-${runs}`, 'audio.s16'))
+    const { folder: run } = await transcribe([{ silence: 0.31 }, 'the cat sat', { noise: 0.5 }])
+    await using reader = await SampleReader.open(join(run, 'audio.s16'))
     const frames = 80
     const whole = await plain.acoustic.logProbs(reader, { from: 0, to: frames })
     for (const size of [1, 7, 33]) {
@@ -149,7 +147,7 @@ describe('ctc on tone speech', () => {
     // The tones are so clear that a wrong letter is far below the usual floor.
     const decoder = { ...TONE_CONFIG.decoder, token_log_prob_floor: -100 }
     const config = JSON.stringify({ ...TONE_CONFIG, decoder })
-    const lenient = await load('lenient', { 'lexicon.txt': LEXICON, 'config.json': config })
+    const lenient = await load({ 'lexicon.txt': LEXICON, 'config.json': config })
     const clear = await transcribe(['the cat'], {}, lenient)
     const forced = await transcribe(['the cbt'], {}, lenient)
     const confidences = (run: typeof clear) =>

@@ -6,7 +6,7 @@ import ctc from '#engines/ctc/engine.ts'
 import type { Engine } from '#engines/engine.ts'
 import parakeet from '#engines/parakeet/engine.ts'
 import { writeHubModel } from '#tests/kit/ctc-hub-model.ts'
-import { taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { tinyModel, writeRandomModel } from '#tests/kit/parakeet-models.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { writeToneModel } from '#tests/kit/tone-speech.ts'
@@ -34,14 +34,8 @@ interface Kind<Model> {
   readonly networks: readonly string[]
 }
 
-let count = 0
 function suite<Model>({ engine, write, texts, networks }: Kind<Model>): void {
-  const files = () => ({
-    runtimeModelId: 'hostile',
-    folder: write(folder.join(`model-${++count}`)),
-    threads: 1,
-    device: 'cpu' as const,
-  })
+  const files = () => modelFilesIn(write(folder.fresh('model')))
 
   it.each([...texts, ...networks].flatMap((name) => SPOILS.map((spoil) => [name, ...spoil] as const)))(
     '[C11] [PK12] %s as %s is one error that names it',
@@ -68,8 +62,8 @@ function suite<Model>({ engine, write, texts, networks }: Kind<Model>): void {
 
   it('[C11] [PK12] links to files elsewhere, as a hub’s own cache has them, and byte order marks are fine', async () => {
     const model = files()
-    for (const [index, name] of [...texts, ...networks].entries()) {
-      const elsewhere = folder.join(`blob-${count}-${index}`)
+    for (const name of [...texts, ...networks]) {
+      const elsewhere = folder.fresh('blob')
       renameSync(join(model.folder, name), elsewhere)
       symlinkSync(elsewhere, join(model.folder, name))
     }

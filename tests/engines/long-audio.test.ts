@@ -9,7 +9,7 @@ import { Analysis } from '#engines/prepare/analysis.ts'
 import { MAX_AUDIO_SECONDS } from '#engines/prepare/manifest.ts'
 import { LiveText } from '#engines/text/live-text.ts'
 import { Segmenter } from '#engines/text/segmenter.ts'
-import { PARAMETERS, recordingContext } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, PARAMETERS, recordingContext } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { TONE_CONFIG, toneSpeech, writeToneModel } from '#tests/kit/tone-speech.ts'
 
@@ -32,12 +32,7 @@ describe('ten hours', () => {
     closeSync(file)
     const regions = [10, 18_000, at].map((start) => JSON.stringify({ start, end: start + 3 }))
     writeFileSync(folder.join('speech.jsonl'), `${regions.join('\n')}\n`)
-    const model = await loadModel({
-      runtimeModelId: 'tones',
-      folder: writeToneModel(folder.join('m')),
-      threads: 1,
-      device: 'cpu',
-    })
+    const model = await loadModel(modelFilesIn(writeToneModel(folder.join('m'))))
     const before = process.memoryUsage().rss
     const { context, reports } = recordingContext()
     const audio = { path, format: 's16le', start: 0, end: MAX_AUDIO_SECONDS } as const

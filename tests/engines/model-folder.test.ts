@@ -6,19 +6,17 @@ import { loadModel } from '#engines/ctc/model-folder.ts'
 import { ENGINES } from '#engines/list.ts'
 import { graphBuilder } from '#engines/onnx/graph-builder.ts'
 import { encodeModel } from '#engines/onnx/write-model.ts'
-import { taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { TONE_CONFIG, writeToneModel } from '#tests/kit/tone-speech.ts'
 
 const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
 
-let count = 0
 function modelWith(files: Readonly<Record<string, string>>, without: string[] = []) {
-  count += 1
-  const path = writeToneModel(folder.join(`model-${count}`), files)
+  const path = writeToneModel(folder.fresh('model'), files)
   for (const name of without) rmSync(`${path}/${name}`)
-  return loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' })
+  return loadModel(modelFilesIn(path))
 }
 
 function config(change: object): Readonly<Record<string, string>> {
@@ -32,7 +30,7 @@ function manyTokens(count: number): string[] {
 
 describe('model folder', () => {
   it.each<[string, Readonly<Record<string, string>>, string[], RegExp]>([
-    ['no config', {}, ['config.json'], /tones .* config\.json: is missing/],
+    ['no config', {}, ['config.json'], /tests\/model .* config\.json: is missing/],
     ['no weights', {}, ['model.onnx'], /model\.onnx: is missing/],
     ['a config that is no JSON', { 'config.json': '{' }, [], /config\.json: is no JSON/],
     ['a wrong rate', config({ sample_rate: 8000 }), [], /config\.json: sample_rate: .*16000/],
@@ -97,10 +95,8 @@ describe('model folder', () => {
   })
 
   it('[C11] weights that are no ONNX, or have another interface', async () => {
-    count += 1
-    const path = writeToneModel(folder.join(`model-${count}`))
-    const load = () =>
-      taskErrorOf(loadModel({ runtimeModelId: 'tones', folder: path, threads: 1, device: 'cpu' }))
+    const path = writeToneModel(folder.fresh('model'))
+    const load = () => taskErrorOf(loadModel(modelFilesIn(path)))
     writeFileSync(`${path}/model.onnx`, 'no model')
     expect((await load()).message).toMatch(/model\.onnx: cannot be opened/)
     const graph = graphBuilder('other')

@@ -6,7 +6,7 @@ import { encodeModel } from '#engines/onnx/write-model.ts'
 import parakeet from '#engines/parakeet/engine.ts'
 import type { DecoderKind } from '#engines/parakeet/model-config.ts'
 import { HUB_CONFIG, type HubFiles, writeHubModel } from '#tests/kit/ctc-hub-model.ts'
-import { runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, runTranscribe, taskErrorOf } from '#tests/kit/engine-runs.ts'
 import { configOf, TINY, tinyModel, writeRandomModel } from '#tests/kit/parakeet-models.ts'
 import { decoderJoint, randomWeights } from '#tests/kit/parakeet-networks.ts'
 import * as parakeetTones from '#tests/kit/parakeet-tones.ts'
@@ -17,14 +17,7 @@ import { TONE_CONFIG, toneSpeech, writeToneModel } from '#tests/kit/tone-speech.
 
 const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
-let count = 0
-const aFolder = () => folder.join(`model-${++count}`)
-const filesOf = (path: string) => ({
-  runtimeModelId: 'spoiled',
-  folder: path,
-  threads: 1,
-  device: 'cpu' as const,
-})
+const aFolder = () => folder.fresh('model')
 
 type Change = (network: Uint8Array) => Uint8Array
 function changed(path: string, file: string, change: Change): string {
@@ -87,7 +80,7 @@ describe('ctc tries a network when it loads it', () => {
       /logits: expected 40 tokens as in the vocabulary, it has 32/,
     ],
   ])('[C19] %s is one clear error', async (_, write, message) => {
-    const error = await taskErrorOf(ctc.load(filesOf(write())))
+    const error = await taskErrorOf(ctc.load(modelFilesIn(write())))
     expect(error).toMatchObject({ code: 'invalid_model', retryable: false })
     expect(error.message).toMatch(message)
   })
@@ -96,7 +89,7 @@ describe('ctc tries a network when it loads it', () => {
     ['hub', () => hub((network) => nanAbove(network, 'logits', 20))],
     ['own', () => own((network) => nanAbove(network, 'log_probs', -1e-9))],
   ])('[C20] NaN for some sound alone ends the run, and is no silence: %s', async (_, write) => {
-    const model = await ctc.load(filesOf(write()))
+    const model = await ctc.load(modelFilesIn(write()))
     const run = runTranscribe(ctc, model, toneSpeech([{ silence: 1 }, 'the cat']), aFolder())
     expect(await taskErrorOf(run)).toMatchObject({
       code: 'engine_bad_output',
@@ -193,7 +186,7 @@ describe('parakeet tries its networks when it loads them', () => {
       /config\.json: max_tokens_per_step/,
     ],
   ])('[PK16] %s is one clear error', async (_, write, message) => {
-    const error = await taskErrorOf(parakeet.load(filesOf(write())))
+    const error = await taskErrorOf(parakeet.load(modelFilesIn(write())))
     expect(error).toMatchObject({ code: 'invalid_model', retryable: false })
     expect(error.message).toMatch(message)
   })
@@ -202,7 +195,7 @@ describe('parakeet tries its networks when it loads them', () => {
     ['the encoder', () => tones('tdt', ENCODER, (network) => nanAbove(network, 'outputs', 0.9))],
     ['the decoder', () => tones('tdt', DECODER, (network) => nanAbove(network, 'outputs', 6))],
   ])('[PK17] NaN for some sound alone ends the run, and is no text: %s', async (_, write) => {
-    const model = await parakeet.load(filesOf(write()))
+    const model = await parakeet.load(modelFilesIn(write()))
     const sound = parakeetTones.toneSpeech([{ silence: 0.5 }, 'the cat', { silence: 1 }])
     const error = await taskErrorOf(runTranscribe(parakeet, model, sound, aFolder()))
     expect(error).toMatchObject({ code: 'engine_bad_output', retryable: true })

@@ -4,7 +4,7 @@ import type { Engine } from '#engines/engine.ts'
 import parakeet from '#engines/parakeet/engine.ts'
 import type { SpeechRegion } from '#protocol/audio.ts'
 import { writeHubModel } from '#tests/kit/ctc-hub-model.ts'
-import { runTranscribe } from '#tests/kit/engine-runs.ts'
+import { modelFilesIn, runTranscribe } from '#tests/kit/engine-runs.ts'
 import * as parakeetTones from '#tests/kit/parakeet-tones.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { toneSpeech, writeToneModel } from '#tests/kit/tone-speech.ts'
@@ -22,34 +22,30 @@ interface Case<Model> {
 const tones = (text: string) => toneSpeech([text])
 const slow = (text: string) => parakeetTones.toneSpeech([text])
 
-describe('ctc', () => suite('ctc', { engine: ctc, write: writeToneModel, sound: tones }))
-describe('ctc, hub layout', () => suite('hub', { engine: ctc, write: writeHubModel, sound: tones }))
+describe('ctc', () => suite({ engine: ctc, write: writeToneModel, sound: tones }))
+describe('ctc, hub layout', () => suite({ engine: ctc, write: writeHubModel, sound: tones }))
 describe('parakeet, tdt', () =>
-  suite('tdt', {
+  suite({
     engine: parakeet,
     write: (path) => parakeetTones.writeToneModel(path, 'tdt'),
     sound: slow,
   }))
 describe('parakeet, ctc', () =>
-  suite('parakeet-ctc', {
+  suite({
     engine: parakeet,
     write: (path) => parakeetTones.writeToneModel(path, 'ctc'),
     sound: slow,
   }))
 
-function suite<Model>(name: string, { engine, write, sound }: Case<Model>): void {
+function suite<Model>({ engine, write, sound }: Case<Model>): void {
   let model: Model
   beforeAll(async () => {
-    const path = write(folder.join(name))
-    model = await engine.load({ runtimeModelId: name, folder: path, threads: 1, device: 'cpu' })
+    model = await engine.load(modelFilesIn(write(folder.fresh('model'))))
   })
   afterAll(() => engine.dispose(model))
 
-  let runs = 0
   async function nothingIn(samples: Float32Array, regions?: readonly SpeechRegion[]) {
-    runs += 1
-    const run = folder.join(`${name}-${runs}`)
-    const { segments, summary, reports } = await runTranscribe(engine, model, samples, run, {
+    const { segments, summary, reports } = await runTranscribe(engine, model, samples, folder.fresh('run'), {
       ...(regions === undefined ? {} : { regions }),
     })
     expect(segments).toEqual([])
@@ -82,8 +78,7 @@ function suite<Model>(name: string, { engine, write, sound }: Case<Model>): void
 
   it('[E5] a model that writes in every frame, and never ends a word, is held: text, partials and times stay in measure', async () => {
     const samples = sound('ab'.repeat(150))
-    const run = folder.join(`${name}-endless`)
-    const { segments, reports } = await runTranscribe(engine, model, samples, run)
+    const { segments, reports } = await runTranscribe(engine, model, samples, folder.fresh('run'))
     const text = segments.map((segment) => segment.text).join('')
     expect(text.length).toBeGreaterThanOrEqual(295)
     expect(text.length).toBeLessThanOrEqual(400)

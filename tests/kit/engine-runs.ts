@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Engine, RunContext } from '#engines/engine.ts'
+import type { Engine, ModelFiles, RunContext } from '#engines/engine.ts'
 import { EngineError } from '#engines/engine.ts'
 import { SAMPLE_RATE_HZ, SpeechRegion } from '#protocol/audio.ts'
 import type { PrepareSummary, TranscribeSummary } from '#protocol/summary.ts'
@@ -31,6 +31,11 @@ export const PARAMETERS: TaskParameters = {
   split_channels: false,
   speakers: null,
   redaction: null,
+}
+
+/** A model folder as the agent hands it to an engine. */
+export function modelFilesIn(folder: string): ModelFiles {
+  return { runtimeModelId: 'tests/model', folder, threads: 1, device: 'cpu' }
 }
 
 export function recordingContext(signal: AbortSignal = new AbortController().signal): {
@@ -76,6 +81,8 @@ export async function runPrepare<Model>(
 }
 
 export interface Transcribed extends Run<TranscribeSummary> {
+  /** Where the recording lies, and what was written of it. */
+  readonly folder: string
   readonly segments: readonly Segment[]
 }
 
@@ -114,7 +121,7 @@ export async function runTranscribe<Model>(
     { ...context, batchScale: options.batchScale ?? 1 },
   )
   const segments = jsonLines(join(outputFolder, 'transcript.jsonl')).map((line) => Segment.parse(line))
-  return { summary, reports, segments }
+  return { folder: outputFolder, summary, reports, segments }
 }
 
 /** The typed error that a run ends with; throws where it ends otherwise. */

@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url'
 import type { TranscribeSummary } from '#protocol/summary.ts'
 import { Segment } from '#protocol/transcript.ts'
 
-export const TEN_HOURS_SECONDS = 36_000
 const RATE = 16_000
 const MINUTE = 60
 
