@@ -52,7 +52,7 @@ export class ChunkDecoder {
   async decode(chunks: readonly Chunk[], onWritten: OnWritten): Promise<Decoded[]> {
     const hidden = await this.#encode(chunks)
     if (this.language === null && this.#model.tokens.languages.size > 0)
-      this.language = await this.#heard(rowsOf(hidden, [0]))
+      this.language = await this.#heard(hidden)
     const { task, conditioning } = this.#options
     const prefix = prefixOf(this.#model.tokens, { language: this.language, task, conditioning })
     const done: Decoded[] = []
@@ -92,12 +92,13 @@ export class ChunkDecoder {
     return hidden
   }
 
-  /** The language of a chunk: the likeliest token behind the start of a transcript. */
+  /** The language of the first batch: the likeliest token behind the start of its transcripts. */
   async #heard(hidden: Hidden): Promise<string> {
     const { decoder, tokens } = this.#model
     using run = await decoder.begin(hidden, [])
     const step = await run.first([tokens.startOfTranscript])
-    const language = likeliestLanguage(step.logits(0, 0), tokens.languages)
+    const logits = Array.from({ length: hidden.rows }, (_, row) => step.logits(row, 0))
+    const language = likeliestLanguage(logits, tokens.languages, tokens.noSpeech)
     if (language === null) throw notNumbers(decoder.file, 'logits')
     return language
   }

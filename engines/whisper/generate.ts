@@ -51,7 +51,7 @@ export interface Generated {
 
 /** A cancel is heard between two stretches, and a text shown. */
 const STRETCH_MS = 300
-const [FEWEST_STEPS, MOST_STEPS] = [4, 64]
+const [FIRST_STEPS, MOST_STEPS] = [2, 64]
 
 /**
  * Decodes a batch, greedily or by chance. All rows share the prefix; each ends at its end token and leaves the batch. A
@@ -82,7 +82,7 @@ export async function generate(
   })
   const writesAlone = decoder.writesAlone && request.temperature === 0 && way === 'as it can'
   const rules = loopRules(request.rules)
-  let steps = FEWEST_STEPS
+  let steps = FIRST_STEPS
   while (active.length > 0) {
     signal.throwIfAborted()
     if (!writesAlone) {
@@ -105,7 +105,7 @@ export async function generate(
 
 /** How many steps take as long as a stretch should, after so many took so long. */
 function pace(steps: number, ms: number): number {
-  return Math.max(FEWEST_STEPS, Math.min(MOST_STEPS, Math.round((steps * STRETCH_MS) / ms)))
+  return Math.max(1, Math.min(MOST_STEPS, Math.round((steps * STRETCH_MS) / ms)))
 }
 
 function dropRow(run: DecoderRun, active: RowText[], row: number): void {

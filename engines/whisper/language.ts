@@ -1,3 +1,5 @@
+import { probability } from './sampling.ts'
+
 /**
  * Languages as callers name them (ISO 639, with or without a region) and as Whisper's vocabulary does, which has a few codes
  * of its own. Pure.
@@ -17,16 +19,30 @@ export function isoLanguage(code: string): string {
   return ISO_CODES[code] ?? code
 }
 
-/** The language whose token is most likely; only languages compete. Null where logits are no numbers. */
-export function likeliestLanguage(logits: Float32Array, known: ReadonlyMap<string, number>): string | null {
-  let best: string | null = null
-  let highest = Number.NEGATIVE_INFINITY
-  for (const [code, id] of known) {
-    const logit = logits[id] ?? Number.NEGATIVE_INFINITY
-    if (Number.isNaN(logit)) return null
-    if (logit <= highest && best !== null) continue
-    best = code
-    highest = logit
+/**
+ * The language of a recording, by what is said behind the start of some of its chunks: of languages alone, the likeliest over
+ * all chunks, each as much as speech is heard in it. So music at the beginning does not decide. Null where logits are no
+ * numbers.
+ */
+export function likeliestLanguage(
+  chunks: readonly Float32Array[],
+  known: ReadonlyMap<string, number>,
+  noSpeech: number | null,
+): string | null {
+  const shares = new Map<string, number>()
+  for (const logits of chunks) {
+    const highest = Math.max(...[...known.values()].map((id) => logits[id] ?? Number.NEGATIVE_INFINITY))
+    const weights = [...known].map(
+      ([code, id]) => [code, Math.exp((logits[id] ?? highest) - highest)] as const,
+    )
+    const total = weights.reduce((sum, [, weight]) => sum + weight, 0)
+    const speech = LEAST_SPEECH + 1 - (noSpeech === null ? 0 : probability(logits, noSpeech))
+    for (const [code, weight] of weights)
+      shares.set(code, (shares.get(code) ?? 0) + (speech * weight) / total)
   }
-  return best
+  const best = [...shares].reduce((most, one) => (one[1] > most[1] ? one : most), ['', 0] as const)
+  return Number.isFinite(best[1]) && best[0] !== '' ? best[0] : null
 }
+
+/** Where speech is heard in no chunk, all count the same. */
+const LEAST_SPEECH = 1e-3

@@ -28,8 +28,9 @@ export interface WhisperModel {
   readonly batchSize: number
 }
 
-const BATCH_ON_CPU = 8
-const BATCH_ON_GPU = 24
+/** Rows of a batch, and what the encoder's keys and values of all of them may take: 0.5 GB a row in the largest networks. */
+const ON_CPU = { rows: 8, bytes: 2 ** 30 }
+const ON_GPU = { rows: 24, bytes: 2 ** 32 }
 
 /**
  * Reads a folder in the public hub layout (README.md). Throws an `EngineError`: `invalid_model`, which names file and field,
@@ -68,13 +69,23 @@ export async function loadModel(files: ModelFiles): Promise<WhisperModel> {
     encoder: new Encoder(mel, encoderSession, config, encoderFile),
     decoder,
     heads: headsOf(generation, decoder, config),
-    batchSize: files.device === 'cpu' ? BATCH_ON_CPU : BATCH_ON_GPU,
+    batchSize: batchSizeOf(files.device === 'cpu' ? ON_CPU : ON_GPU, decoder),
   }
 }
 
 export async function releaseModel(model: WhisperModel): Promise<void> {
   await model.encoder.release()
   await model.decoder.release()
+}
+
+/** How many rows fit, at least one. */
+export function batchSizeOf(
+  most: { readonly rows: number; readonly bytes: number },
+  { shape }: Decoder,
+): number {
+  const { layers, heads, headSize, encoderPositions, pastType } = shape
+  const rowBytes = 2 * layers * heads * headSize * encoderPositions * (pastType === 'float16' ? 2 : 4)
+  return Math.max(1, Math.min(most.rows, Math.floor(most.bytes / rowBytes)))
 }
 
 async function parsed<Schema extends z.ZodType>(

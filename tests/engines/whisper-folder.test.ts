@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { loadModel, releaseModel } from '#engines/whisper/model-folder.ts'
+import { batchSizeOf, loadModel, releaseModel } from '#engines/whisper/model-folder.ts'
 import { runNetwork } from '#engines/whisper/network-errors.ts'
 import { asFloats, asType } from '#engines/whisper/values.ts'
 import { taskErrorOf } from '#tests/kit/engine-runs.ts'
@@ -115,6 +115,15 @@ describe('a whisper folder', () => {
     const model = await changed(edit('generation_config.json', { alignment_heads: [[7, 0]] }))
     expect(model.heads).toEqual([])
     await releaseModel(model)
+  })
+
+  it('[WH15] a batch is as wide as its keys and values have room', async () => {
+    const { decoder } = await loadModel({ runtimeModelId: 'whole', folder: whole, threads: 1, device: 'cpu' })
+    // Two layers of 1500 positions of 32 floats, keys and values: 768,000 bytes a row.
+    expect(batchSizeOf({ rows: 8, bytes: 1e9 }, decoder)).toBe(8)
+    expect(batchSizeOf({ rows: 8, bytes: 3 * 768_000 }, decoder)).toBe(3)
+    expect(batchSizeOf({ rows: 8, bytes: 1000 }, decoder)).toBe(1)
+    await decoder.release()
   })
 
   it('[WH15] a network that runs out of memory is out_of_memory, which may be tried again', async () => {

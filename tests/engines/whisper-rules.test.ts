@@ -132,7 +132,7 @@ describe('the prefix', () => {
     const logits = new Float32Array(vocabulary.size)
     logits[0] = 9
     logits[vocabulary.id('<|de|>')] = 2
-    expect(likeliestLanguage(logits, tokens.languages)).toBe('de')
+    expect(likeliestLanguage([logits], tokens.languages, tokens.noSpeech)).toBe('de')
   })
 
   it('[WH8] start, language and task; before them what was said before', () => {
@@ -170,6 +170,23 @@ describe('the prefix', () => {
     if ('problem' in result) throw new Error(result.problem)
     return result
   }
+
+  it('[WH4] what is no speech does not decide the language; NaN decides nothing', () => {
+    const { languages, noSpeech } = special().tokens
+    const chunk = (code: string, certainty: number, silence: number) => {
+      const logits = new Float32Array(vocabulary.size)
+      logits[languages.get(code) ?? 0] = certainty
+      logits[noSpeech ?? 0] = silence
+      return logits
+    }
+    const music = chunk('no', 30, 60)
+    const speech = chunk('de', 6, 0)
+    expect(likeliestLanguage([music, speech], languages, noSpeech)).toBe('de')
+    expect(likeliestLanguage([music, music], languages, noSpeech)).toBe('no')
+    expect(likeliestLanguage([speech, chunk('en', 5, 0), speech], languages, null)).toBe('de')
+    const none = new Float32Array(vocabulary.size).fill(Number.NaN)
+    expect(likeliestLanguage([speech, none], languages, noSpeech)).toBeNull()
+  })
 
   it('[WH4] files without a list of languages have those of the tokenizer', () => {
     const { languages, translate } = special({
