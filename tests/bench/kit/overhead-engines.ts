@@ -4,8 +4,10 @@ import { manifest } from '#engines/whisper/manifest.ts'
 
 /**
  * The engines of the installation, with Whisper at one temperature: random weights never look right, and each further try
- * would be compute that no overhead shows beside.
+ * would be compute that no overhead shows beside. At 0 it would try again at others; next to 0 it does not.
  */
+const ONE_TRY = 1e-4
+
 export const ENGINES: readonly ListedEngine[] = [
   ...ALL.filter((one) => one.manifest.id !== manifest.id),
   { manifest, load: coolWhisper },
@@ -16,7 +18,7 @@ async function coolWhisper(): Promise<Engine<EngineStage, unknown>> {
   const cool: typeof whisper = {
     ...whisper,
     run: (task, model, context) =>
-      whisper.run({ ...task, parameters: { ...task.parameters, temperature: 0 } }, model, context),
+      whisper.run({ ...task, parameters: { ...task.parameters, temperature: ONE_TRY } }, model, context),
   }
   return cool
 }
