@@ -60,15 +60,18 @@ async function known(source: DecoderSource, place: string): Promise<Decoder | nu
 async function built(source: DecoderSource, path: string, place: string): Promise<Decoder | null> {
   const written = await build(source, path, place)
   if (written === null) return null
-  const decoder = await opened(source, written)
-  if (decoder !== null && (await isTrustworthy(decoder, source.rules))) {
-    // It is open: where it cannot stay, the next load builds it again.
-    await keepLoop(path, place).catch(() => rm(written, { force: true }))
-    return decoder
+  try {
+    const decoder = await opened(source, written)
+    if (decoder !== null && (await isTrustworthy(decoder, source.rules))) {
+      // It is open: where it cannot stay, the next load builds it again.
+      await keepLoop(path, place).catch(() => undefined)
+      return decoder
+    }
+    await decoder?.release()
+    return null
+  } finally {
+    await rm(written, { force: true })
   }
-  await decoder?.release()
-  await rm(written, { force: true })
-  return null
 }
 
 /** Where the graph was written; null where the model is built otherwise, or the folder may not be written to. */

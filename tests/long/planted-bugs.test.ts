@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { PLANTED, type Planted } from './planted/list.ts'
-import { shrink } from './shrink.ts'
-import { type Execution, type Outcome, replay, simulate } from './simulation.ts'
-import { story } from './story.ts'
+import { PLANTED, type Planted } from '../sim/planted/list.ts'
+import { shrink } from '../sim/shrink.ts'
+import { type Execution, type Outcome, replay, simulate } from '../sim/simulation.ts'
+import { story } from '../sim/story.ts'
 
 /** Bugs that are put in on purpose: a simulation that does not find them proves nothing when it finds none. */
 const SEEDS = 40
