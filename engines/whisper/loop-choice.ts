@@ -21,6 +21,8 @@ export interface ChoiceInputs {
   readonly limit: Value
   /** [token]: 0, or `NEVER` for what may not come. */
   readonly suppressed: Value
+  /** The same, and `NEVER` for all but text: `textOnly` makes it. */
+  readonly textOnly: Value
   /** bool: whether timestamps never go back. */
   readonly isMonotonic: Value
 }
@@ -38,7 +40,7 @@ export const NEVER = -1e30
 /**
  * The likeliest token that may come, and the log of its probability among those: `applyRules` and `likeliest` for rows that
  * have written something, as nodes of a graph. Text, special tokens and timestamps are weighed one by one, so that a rule is a
- * choice between three numbers of a row and no pass over its logits.
+ * choice between three numbers of a row. Text is most of the row: what is done to all of it is done once, and copies nothing.
  */
 export function chooseToken(graph: GraphBuilder, tokens: ChoiceTokens, inputs: ChoiceInputs): Choice {
   const { endOfText, firstTimestamp, vocabularySize } = tokens
@@ -46,9 +48,13 @@ export function chooseToken(graph: GraphBuilder, tokens: ChoiceTokens, inputs: C
   const isStamp = notLess(graph, last, graph.int(firstTimestamp))
   const opens = graph.node('And', [isStamp, graph.node('Not', [before])])
   const closes = graph.node('And', [isStamp, before])
-  const logits = graph.node('Add', [inputs.logits, inputs.suppressed])
-  const text = slice(graph, logits, 0, endOfText)
-  const special = slice(graph, logits, endOfText, firstTimestamp)
+  const text = graph.node('Add', [inputs.logits, inputs.textOnly])
+  const part = (from: number, to: number) =>
+    graph.node('Add', [
+      slice(graph, inputs.logits, 1, from, to),
+      slice(graph, inputs.suppressed, 0, from, to),
+    ])
+  const special = part(endOfText, firstTimestamp)
   const earliest = graph.node('Where', [
     closes,
     graph.int(vocabularySize),
@@ -63,10 +69,12 @@ export function chooseToken(graph: GraphBuilder, tokens: ChoiceTokens, inputs: C
     notLess(graph, ids, earliest),
     graph.node('Not', [graph.node('Less', [inputs.limit, ids])]),
   ])
-  const all = slice(graph, logits, firstTimestamp, vocabularySize)
+  const all = part(firstTimestamp, vocabularySize)
   const stamps = graph.node('Where', [isInside, all, graph.float(NEVER)])
 
-  const textTop = graph.node('Where', [opens, graph.float(NEVER), top(graph, text)])
+  const word = best(graph, text, 0)
+  const wordLogit = graph.node('GatherElements', [text, word], { attributes: { axis: 1 } })
+  const textTop = graph.node('Where', [opens, graph.float(NEVER), wordLogit])
   const specialTop = top(graph, special)
   const highest = graph.node('Max', [textTop, specialTop])
   const stampShare = share(graph, stamps, highest)
@@ -78,18 +86,26 @@ export function chooseToken(graph: GraphBuilder, tokens: ChoiceTokens, inputs: C
     share(graph, stamps, top(graph, stamps)),
     graph.node('Add', [others, stampShare]),
   ])
-  const word = graph.node('Where', [
-    notLess(graph, textTop, specialTop),
-    best(graph, text, 0),
-    best(graph, special, endOfText),
-  ])
-  const token = graph.node('Where', [outweighs, best(graph, stamps, firstTimestamp), word])
+  const isText = notLess(graph, textTop, specialTop)
+  const said = graph.node('Where', [isText, word, best(graph, special, endOfText)])
+  const token = graph.node('Where', [outweighs, best(graph, stamps, firstTimestamp), said])
   return {
     token,
     logProb: graph.node('Neg', [graph.node('Log', [total])]),
     before: graph.node('Identity', [isStamp]),
     latest: graph.node('Where', [notLess(graph, token, graph.int(firstTimestamp)), token, latest]),
   }
+}
+
+/** `suppressed` for text alone. It stays the same for all steps: made outside of the loop, it is made once. */
+export function textOnly(
+  graph: GraphBuilder,
+  { endOfText, vocabularySize }: ChoiceTokens,
+  suppressed: Value,
+): Value {
+  const ids = graph.node('Range', [graph.int(0), graph.int(vocabularySize), graph.int(1)])
+  const isText = graph.node('Less', [ids, graph.int(endOfText)])
+  return graph.node('Where', [isText, suppressed, graph.float(NEVER)])
 }
 
 export function ofType(graph: GraphBuilder, value: Value, type: ElementType): Value {
@@ -100,8 +116,8 @@ function notLess(graph: GraphBuilder, value: Value, than: Value): Value {
   return graph.node('Not', [graph.node('Less', [value, than])])
 }
 
-function slice(graph: GraphBuilder, values: Value, from: number, to: number): Value {
-  return graph.node('Slice', [values, graph.ints(from), graph.ints(to), graph.ints(1)])
+function slice(graph: GraphBuilder, values: Value, axis: number, from: number, to: number): Value {
+  return graph.node('Slice', [values, graph.ints(from), graph.ints(to), graph.ints(axis)])
 }
 
 function top(graph: GraphBuilder, values: Value): Value {

@@ -1,10 +1,10 @@
 import type { ElementType, OnnxModel } from '../onnx/graph.ts'
 import { type GraphBuilder, graphBuilder, type Value } from '../onnx/graph-builder.ts'
-import { type ChoiceTokens, chooseToken, ofType } from './loop-choice.ts'
+import { type ChoiceTokens, chooseToken, ofType, textOnly } from './loop-choice.ts'
 import { type Branch, type MergedDecoder, splitMerged } from './merged-decoder.ts'
 
 /** Raise it with every change of the graph: graphs of other versions are built anew. */
-export const LOOP_VERSION = 1
+export const LOOP_VERSION = 2
 
 /** Inputs beside those of the decoder. */
 export const LOOP_INPUTS = {
@@ -100,6 +100,7 @@ interface Written {
 function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Written {
   const own = pastNames(sizes, 'decoder')
   const noLogits = graph.node('ConstantOfShape', [graph.ints(0, 1, sizes.vocabularySize)])
+  const onlyText = textOnly(graph, sizes, LOOP_INPUTS.suppressed)
   const loop = graph.loop(
     {
       trips: LOOP_INPUTS.steps,
@@ -128,6 +129,7 @@ function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Wr
         latest,
         limit: LOOP_INPUTS.limit,
         suppressed: LOOP_INPUTS.suppressed,
+        textOnly: onlyText,
         isMonotonic: LOOP_INPUTS.isMonotonic,
       })
       const isEnd = body.node('Equal', [choice.token, body.int(sizes.endOfText)])

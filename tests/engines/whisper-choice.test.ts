@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { graphBuilder } from '#engines/onnx/graph-builder.ts'
 import { onnxRuntime, openModel } from '#engines/onnx/runtime.ts'
 import { applyRules, type LogitRules } from '#engines/whisper/logit-rules.ts'
-import { chooseToken } from '#engines/whisper/loop-choice.ts'
+import { chooseToken, textOnly } from '#engines/whisper/loop-choice.ts'
 import { loopRules, rowState } from '#engines/whisper/loop-inputs.ts'
 import { likeliest } from '#engines/whisper/sampling.ts'
 import { seeded } from '#tests/kit/seeded.ts'
@@ -21,13 +21,15 @@ describe('choosing a token in a graph', () => {
   async function chooser() {
     const graph = graphBuilder('choice')
     const row = ['row', 1]
+    const suppressed = graph.input('suppressed', 'float32', [tokens.vocabularySize])
     const choice = chooseToken(graph, tokens, {
       logits: graph.input('logits', 'float32', ['row', tokens.vocabularySize]),
       last: graph.input('last', 'int64', row),
       before: graph.input('before', 'bool', row),
       latest: graph.input('latest', 'int64', row),
       limit: graph.input('limit', 'int64', row),
-      suppressed: graph.input('suppressed', 'float32', [tokens.vocabularySize]),
+      suppressed,
+      textOnly: textOnly(graph, tokens, suppressed),
       isMonotonic: graph.input('monotonic', 'bool', []),
     })
     graph.output('token', choice.token, 'int64', row)
