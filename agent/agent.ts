@@ -95,7 +95,7 @@ class Agent implements RunningAgent {
       log,
     })
     parts.models.onChanged(() => {
-      // What is no longer pinned may have to leave.
+      // What is no longer pinned, or was replaced or removed on the disk, may have to leave.
       this.#hosts.settle()
       this.#announce()
     })

@@ -8,7 +8,6 @@ import type { RunOrder } from './host-messages.ts'
 import { type Log, sentenceOf } from './log.ts'
 import { type ModelShelf, needsOf } from './model-shelf.ts'
 import type { Report } from './progress.ts'
-import { loadedModels } from './residency/residency.ts'
 import { type Asked, Residents, type Waiting } from './residency/residents.ts'
 import { FIRST_TRY, nextTry, OUT_OF_MEMORY, sentenceOfTry, type Try } from './residency/tries.ts'
 
@@ -62,6 +61,7 @@ export class EngineHosts {
       budget: { memoryMib, vramMib },
       newHost: (engineId, onExit) => this.#newHost(engineId, onExit),
       isPinned: (modelId) => models.isPinned(modelId),
+      identityOf: (modelId) => models.identityOf(modelId),
       isGpu: device !== 'cpu',
       onChanged: () => this.#announce(),
       log,
@@ -112,13 +112,13 @@ export class EngineHosts {
     for (const engineId of engineIds) this.#residents.warm(engineId)
   }
 
-  /** To be called when a pin changed. */
+  /** To be called when a pin, or a model on the disk, changed. */
   settle(): void {
     this.#residents.settle()
   }
 
   loadedModels(): ReadonlySet<string> {
-    return loadedModels(this.#residents.state)
+    return this.#residents.loaded
   }
 
   /** What a model was measured to take in memory; null when it was never loaded here. */
@@ -152,7 +152,7 @@ export class EngineHosts {
       const [swapMs, loadMs] = [Math.round(acquired.swapMs), Math.round(acquired.loadMs)]
       return { ok: true, during: 'run', summary, swapMs, loadMs, runMs }
     } finally {
-      this.#residents.release(lane, work.modelId)
+      this.#residents.release(lane)
     }
   }
 
@@ -164,11 +164,11 @@ export class EngineHosts {
     try {
       const resolved = await models.resolve(modelId)
       if (!resolved.ok) return resolved
-      const { catalog, folder } = resolved.model
+      const { catalog, folder, identity } = resolved.model
       if (!this.#engines.some(({ manifest }) => manifest.id === (engineId ?? catalog.engine)))
         return { ok: false, error: noEngine(catalog) }
       const hosted = { id: catalog.id, runtimeModelId: catalog.runtime_model_id, folder, threads, device }
-      const model = { ...hosted, needs: await needsOf(resolved.model, device) }
+      const model = { ...hosted, identity, needs: await needsOf(resolved.model, device) }
       return { ok: true, engineId: engineId ?? catalog.engine, model, keepAliveMs }
     } catch (error) {
       return { ok: false, error: { code: 'agent_error', message: sentenceOf(error), retryable: true } }

@@ -15,11 +15,15 @@ export interface ModelShelf {
   /** Its files stay until it is disposed; to be called before `resolve`. */
   use(modelId: string): Disposable
   isPinned(modelId: string): boolean
+  /** As `resolve` says it; null: its files are not here, or not right. */
+  identityOf(modelId: string): string | null
 }
 
 export interface ShelfModel {
   readonly catalog: CatalogModel
   readonly folder: string
+  /** Of its files: two of one identity load to the same. */
+  readonly identity: string
 }
 
 /** Until it is measured: what the catalog says, else its files. */

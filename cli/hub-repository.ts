@@ -22,6 +22,14 @@ const Repository = z.object({
 export type Repository = z.infer<typeof Repository>
 
 const Config = z.object({ model_type: z.string().optional() })
+const GenerationConfig = z.object({ alignment_heads: z.array(z.unknown()).nullish() })
+
+export interface ReadRepository {
+  readonly repository: Repository
+  readonly modelType: string | null
+  /** Whether its generation_config.json names any; null: there is no such file. */
+  readonly alignmentHeads: boolean | null
+}
 
 /** A list of files is a small answer: who takes longer than this is not there. */
 const ANSWER_WITHIN_MS = 30_000
@@ -38,13 +46,51 @@ export async function readRepository(
   hub: HubAccess,
   repository: string,
   revision: string | null,
-): Promise<{ readonly repository: Repository; readonly modelType: string | null }> {
+): Promise<ReadRepository> {
   const at = revision === null ? '' : `/revision/${encodeURIComponent(revision)}`
   const found = await readJson(hub, `/api/models/${repository}${at}?blobs=true`, repository, Repository)
-  if (!found.siblings.some(({ rfilename }) => rfilename === 'config.json'))
-    return { repository: found, modelType: null }
-  const config = await readJson(hub, `/${repository}/resolve/${found.sha}/config.json`, repository, Config)
-  return { repository: found, modelType: config.model_type ?? null }
+  const read = async <T extends z.ZodType>(path: string, schema: T): Promise<z.infer<T> | null> => {
+    if (!found.siblings.some(({ rfilename }) => rfilename === path)) return null
+    return readJson(hub, `/${repository}/resolve/${found.sha}/${path}`, repository, schema)
+  }
+  const config = await read('config.json', Config)
+  const generation = await read('generation_config.json', GenerationConfig)
+  const alignmentHeads = generation === null ? null : (generation.alignment_heads ?? []).length > 0
+  return { repository: found, modelType: config?.model_type ?? null, alignmentHeads }
+}
+
+/** A network lists its outputs at its end, behind its weights. */
+const END_BYTES = 1024 ** 2
+
+/** Whether the end of a file has this in it; null: it could not be read, or is not all that would have to be. */
+export async function endNames(
+  hub: HubAccess,
+  {
+    name,
+    repository,
+    path,
+  }: { readonly name: string; readonly repository: Repository; readonly path: string },
+  what: string,
+): Promise<boolean | null> {
+  const file = repository.siblings.find(({ rfilename }) => rfilename === path)
+  const sizeBytes = file?.lfs?.size ?? file?.size ?? null
+  if (sizeBytes === null) return null
+  const from = Math.max(0, sizeBytes - END_BYTES)
+  const headers: Record<string, string> = from === 0 ? {} : { range: `bytes=${from}-` }
+  if (hub.token) headers.authorization = `Bearer ${hub.token}`
+  const url = `${hub.endpoint}/${name}/resolve/${repository.sha}/${path}`
+  const stop = AbortSignal.timeout(ANSWER_WITHIN_MS)
+  try {
+    const answer = await hub.fetch(url, { headers, signal: stop })
+    if (answer.status !== (from === 0 ? 200 : 206)) {
+      await answer.body?.cancel()
+      return null
+    }
+    const isThere = Buffer.from(await answer.arrayBuffer()).includes(what)
+    return isThere || from === 0 ? isThere : null
+  } catch {
+    return null // the hub is gone, or too slow: the entry says that it could not be told
+  }
 }
 
 async function readJson<T extends z.ZodType>(

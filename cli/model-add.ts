@@ -1,9 +1,10 @@
 import { ModelId } from '#protocol/ids.ts'
 import { Language } from '#protocol/language.ts'
 import { CatalogModel, RepositoryName } from '#protocol/model.ts'
+import { builtInCalled } from './built-in-entries.ts'
 import { CommandError, EXIT, type ExitCode, UsageError } from './exit-codes.ts'
 import { type Layout, layoutOf, type Precision } from './hub-layout.ts'
-import { type Repository, readRepository } from './hub-repository.ts'
+import { endNames, type Repository, readRepository } from './hub-repository.ts'
 import type { Io } from './io.ts'
 import { agentDataFolder, writeOwnEntry } from './own-entries.ts'
 import { choice, exactly, parseParameters } from './parameters.ts'
@@ -26,12 +27,23 @@ export async function add(parameters: readonly string[], io: Io): Promise<ExitCo
   const asked = choice('--precision', values.precision, PRECISIONS)
   if (values.id !== undefined && !ModelId.safeParse(values.id).success)
     throw new UsageError(`--id: expected a model id such as whisper-base, got ${values.id}`)
+  refuseBuiltIn(values.id ?? idOf(name.data), name.data)
   const endpoint = (values.hub ?? (io.environment.HF_ENDPOINT || HUB)).replace(/\/+$/, '')
   const hub = { endpoint, token: io.environment.HF_TOKEN, fetch }
-  const { repository, modelType } = await readRepository(hub, name.data, values.revision ?? null)
+  const { repository, modelType, alignmentHeads } = await readRepository(
+    hub,
+    name.data,
+    values.revision ?? null,
+  )
   const found = layoutOf(new Set(repository.siblings.map(({ rfilename }) => rfilename)), modelType, asked)
   if ('problem' in found) throw new CommandError(`${name.data}: ${found.problem}`, EXIT.failure)
-  const { entry, unknown } = entryOf(name.data, repository, found.layout, values.id)
+  const decoder = found.layout.paths.find((path) => /decoder_model_merged\w*\.onnx$/.test(path))
+  const hasAttentions =
+    decoder === undefined || !alignmentHeads
+      ? false
+      : await endNames(hub, { name: name.data, repository, path: decoder }, 'cross_attentions.')
+  const source = { name: name.data, repository, hasAttentions }
+  const { entry, unknown } = entryOf(source, found.layout, values.id)
   const remarks = [
     `From ${name.data} at ${repository.sha}.`,
     ...unknown.map((one) => `Could not be told: ${one}.`),
@@ -43,17 +55,37 @@ export async function add(parameters: readonly string[], io: Io): Promise<ExitCo
   return EXIT.ok
 }
 
+/** An entry of the same name would go before the built-in one, without its aliases and its preference. */
+function refuseBuiltIn(id: string, name: string): void {
+  const builtIn = builtInCalled(id)
+  if (builtIn === null) return
+  const is = builtIn.id === id ? `the built-in model ${id}` : `a name of the built-in model ${builtIn.id}`
+  const from = builtIn.source.kind === 'hub' ? ` (${builtIn.source.repository})` : ''
+  const message = `${id} is ${is}${from}: \`dalston models pull ${builtIn.id}\` brings that one; for ${name} give another name with --id`
+  throw new CommandError(message, EXIT.failure)
+}
+
+interface Source {
+  /** `owner/name` */
+  readonly name: string
+  readonly repository: Repository
+  /** Of Whisper: whether word times can be told from what its decoder attends to; null: that was not to be read. */
+  readonly hasAttentions: boolean | null
+}
+
 /** The entry, and in words what the hub does not tell. Pure. */
 export function entryOf(
-  name: string,
-  repository: Repository,
+  source: Source,
   { engine, precision, paths }: Layout,
   id: string | undefined,
 ): { readonly entry: CatalogModel; readonly unknown: readonly string[] } {
+  const { name, repository } = source
   const { languages, license } = cardOf(repository)
   const files = paths.map((path) => fileOf(repository, path))
+  const wordTimes = wordTimesOf(engine, source)
   const unknown = [
-    'whether it gives word times, punctuation and capitals (the entry says what its engine usually does)',
+    ...wordTimes.unknown,
+    'whether it gives punctuation and capitals (the entry says what models of its engine usually do)',
     'how much memory it takes',
     ...(languages === null ? ['its languages (the entry says any)'] : []),
     ...(license === null ? ['its licence'] : []),
@@ -78,7 +110,7 @@ export function entryOf(
     precision,
     languages,
     capabilities: {
-      word_timestamps: true,
+      word_timestamps: wordTimes.are,
       punctuation: engine !== 'ctc',
       capitalization: engine !== 'ctc',
       streaming: false,
@@ -92,6 +124,17 @@ export function entryOf(
   if (parsed.success) return { entry: parsed.data, unknown }
   const [issue] = parsed.error.issues
   throw new CommandError(`${name}: ${issue?.path.join('.')}: ${issue?.message}`, EXIT.failure)
+}
+
+/** CTC and transducers tell the time of each token; Whisper needs attention heads, and a decoder that gives them out. */
+function wordTimesOf(
+  engine: string,
+  { hasAttentions }: Source,
+): { readonly are: boolean; readonly unknown: readonly string[] } {
+  if (engine !== 'whisper') return { are: true, unknown: [] }
+  if (hasAttentions !== null) return { are: hasAttentions, unknown: [] }
+  const unknown = 'whether it gives word times (the entry says so; a job gets a warning where it does not)'
+  return { are: true, unknown: [unknown] }
 }
 
 function fileOf({ siblings }: Repository, path: string) {

@@ -37,7 +37,7 @@ export class Digests {
     if (mark !== null) this.#known.set(path, { mark: mark.text, sha256: Promise.resolve(sha256) })
   }
 
-  /** A link has the sum of what it links, as far as that is known; a copy has another time, and is read. */
+  /** A link, or what was renamed, has the sum of what it was, as far as that is known; a copy has another time, and is read. */
   async noteLink(path: string, link: string): Promise<void> {
     const known = this.#known.get(path)
     if (known !== undefined && (await markOf(link))?.text === known.mark) this.#known.set(link, known)

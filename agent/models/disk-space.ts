@@ -22,6 +22,8 @@ export interface DiskSpaceOptions {
 export interface Reservation extends Disposable {
   /** So much of it is on the disk by now. */
   wrote(bytes: number): void
+  /** It is so much larger than was known. Evicts what must go. Throws `EngineError`. */
+  grow(bytes: number): Promise<void>
 }
 
 /** Makes room before a download begins, and keeps it: two downloads never count on the same bytes. */
@@ -36,38 +38,51 @@ export class DiskSpace {
 
   /** Evicts what must go. `heldBytes` of the download lie on the disk already. Throws `EngineError`. */
   reserve(what: string, sizeBytes: number, heldBytes: number): Promise<Reservation> {
-    const reserved = this.#last.then(() => this.#reserve(what, sizeBytes, heldBytes))
-    this.#last = reserved.catch(() => {})
-    return reserved
+    return this.#after(async () => {
+      await this.#makeRoom(what, Math.max(0, sizeBytes - heldBytes))
+      const held = { bytes: sizeBytes, writtenBytes: heldBytes }
+      this.#held.add(held)
+      return {
+        wrote: (bytes) => {
+          held.writtenBytes = Math.min(held.bytes, bytes)
+        },
+        grow: (bytes) =>
+          this.#after(async () => {
+            await this.#makeRoom(what, bytes)
+            held.bytes += bytes
+          }),
+        [Symbol.dispose]: () => void this.#held.delete(held),
+      }
+    })
   }
 
-  /** What a pull may take at most: what is free, and what models have that are not pinned. Null: the disk does not say. */
-  async freeBytes(): Promise<number | null> {
-    const diskFreeBytes = await this.#diskFree().catch(() => null)
-    if (diskFreeBytes === null) return null
-    const { store, usage } = this.#options
-    const mayGo = store.models.filter(({ installed }) => !usage.isPinned(installed.model_id))
-    const evictableBytes = mayGo.reduce((sum, { installed }) => sum + sizeOf(installed), 0)
-    return Math.max(0, availableOf({ ...this.#taken(), diskFreeBytes }) + evictableBytes)
+  /** What the file system has free. Null: it does not say. */
+  diskFreeBytes(): Promise<number | null> {
+    return this.#diskFree().catch(() => null)
   }
 
-  async #reserve(what: string, sizeBytes: number, heldBytes: number): Promise<Reservation> {
-    const needBytes = Math.max(0, sizeBytes - heldBytes)
+  /** What a pull may take at most: what is free, and what models have that are neither pinned nor in use. */
+  freeBytes(diskFreeBytes: number): number {
+    return Math.max(0, availableOf({ ...this.#taken(), diskFreeBytes }) + this.evictableBytes)
+  }
+
+  get evictableBytes(): number {
+    return this.#candidates().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  }
+
+  async #makeRoom(what: string, needBytes: number): Promise<void> {
     for (;;) {
       const diskFreeBytes = await this.#diskFree()
       const plan = planSpace({ needBytes, diskFreeBytes, ...this.#taken(), candidates: this.#candidates() })
       if (!plan.ok) throw this.#noSpace(what, needBytes, plan.mostBytes, diskFreeBytes)
-      const gone = await inOrder(plan.evict, this.#options.evict)
-      if (gone) break
+      if (await inOrder(plan.evict, this.#options.evict)) return
     }
-    const held = { bytes: sizeBytes, writtenBytes: heldBytes }
-    this.#held.add(held)
-    return {
-      wrote: (bytes) => {
-        held.writtenBytes = Math.min(held.bytes, bytes)
-      },
-      [Symbol.dispose]: () => void this.#held.delete(held),
-    }
+  }
+
+  #after<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
   }
 
   #taken() {

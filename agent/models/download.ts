@@ -16,6 +16,8 @@ export interface Download {
   readonly target: string
   /** How much of it is here. */
   readonly onBytes: (bytes: number) => void
+  /** Where nobody said its size: so much more will lie on the disk. Throws `EngineError` when there is no room for it. */
+  readonly grow: (bytes: number) => Promise<void>
   readonly retry: RetryOptions
 }
 
@@ -28,11 +30,12 @@ export async function download(order: Download): Promise<FinishedFile> {
   const finished = await PartFile.finished(order.partPath, order.target, facts)
   if (finished !== null) return finished
   const part = await PartFile.open(order.partPath, facts)
+  const room = facts.sizeBytes === null ? new GrowingRoom(part.bytes, order.grow) : null
   try {
     order.onBytes(part.bytes)
     for (let tries = 1; ; tries++) {
       await retry(
-        () => fetchRest(part, order),
+        () => fetchRest(part, order, room),
         order.retry,
         () => part.bytes,
       )
@@ -59,7 +62,28 @@ export async function download(order: Download): Promise<FinishedFile> {
 /** A byte may fall over on its way once; twice it is another file. */
 const TRIES_OF_A_DIGEST = 2
 
-async function fetchRest(part: PartFile, { hub, file, facts, onBytes }: Download): Promise<void> {
+/** The room of a file whose size nobody said before its first byte. */
+class GrowingRoom {
+  readonly #grow: (bytes: number) => Promise<void>
+  #bytes: number
+
+  constructor(bytes: number, grow: (bytes: number) => Promise<void>) {
+    this.#bytes = bytes
+    this.#grow = grow
+  }
+
+  async upTo(bytes: number): Promise<void> {
+    if (bytes <= this.#bytes) return
+    await this.#grow(bytes - this.#bytes)
+    this.#bytes = bytes
+  }
+}
+
+/** One look at the disk for so many bytes, where the server does not say their number either. */
+const GROW_BYTES = 1024 ** 2
+
+async function fetchRest(part: PartFile, order: Download, room: GrowingRoom | null): Promise<void> {
+  const { hub, file, facts, onBytes } = order
   const size = facts.sizeBytes
   if (size !== null && part.bytes === size) return
   const answer = await hub.open(file, part.bytes, part.rangeEtag).catch(async (error: unknown) => {
@@ -70,11 +94,19 @@ async function fetchRest(part: PartFile, { hub, file, facts, onBytes }: Download
     answer.close()
     throw wrongSize(hub, file, size, answer.sizeBytes)
   }
+  try {
+    await room?.upTo(answer.sizeBytes ?? 0)
+  } catch (error) {
+    answer.close()
+    throw error
+  }
   await takeFrom(part, answer)
   onBytes(part.bytes)
   for await (const chunk of answer.body) {
     if (size !== null && part.bytes + chunk.length > size)
       throw wrongSize(hub, file, size, part.bytes + chunk.length)
+    const bytes = part.bytes + chunk.length
+    await room?.upTo(answer.sizeBytes ?? Math.ceil(bytes / GROW_BYTES) * GROW_BYTES)
     await part.append(chunk)
     onBytes(part.bytes)
   }

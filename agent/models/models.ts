@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
+import { setTimeout as passed } from 'node:timers/promises'
 import { EnvHttpProxyAgent } from 'undici'
 import type { AnnouncedModel } from '#protocol/engine.ts'
 import type { CatalogModel } from '#protocol/model.ts'
@@ -36,7 +36,11 @@ export interface ModelsOptions {
   readonly queue?: { readonly atOnce: number; readonly mayWait: number }
   readonly retry?: Partial<PullTools['retry']>
   readonly diskFreeBytes?: (folder: string) => Promise<number>
+  readonly usesToldAfterMs?: number
 }
+
+/** What a pull may take changes with each task; nobody needs it to the second. */
+const USES_TOLD_AFTER_MS = 10_000
 
 export type PullListener = (progress: QueueProgress<PullProgress>) => void
 
@@ -58,7 +62,8 @@ export class Models {
   readonly #pulls: Pulls<PullProgress>
   readonly #listeners = new Set<() => void>()
   #watcher: FSWatcher | null = null
-  #freeBytes: number | null = null
+  #diskFreeBytes: number | null = null
+  #usesTold: NodeJS.Timeout | undefined
   #told = ''
 
   /** Reads catalogs and disk, checks what is here, and clears away what a crash left. What is not right is logged. */
@@ -96,6 +101,7 @@ export class Models {
     this.#tools = {
       folders,
       store,
+      usage: parts.usage,
       digests,
       shared: new SharedFiles(store, digests),
       space: this.#space,
@@ -117,15 +123,28 @@ export class Models {
 
   /** The folder of a model, its files proven. */
   async resolve(modelId: string): Promise<Resolved> {
+    await this.#store.still(modelId)
     if (!this.#shelf.has(modelId)) await this.rescan()
     const resolved = await this.#shelf.resolve(modelId)
     if (!resolved.ok) this.#tell()
     return resolved
   }
 
+  /** As `resolve` says it; null: its files are not here, or not right. */
+  identityOf(modelId: string): string | null {
+    return this.#shelf.identityOf(modelId)
+  }
+
   /** From now until it is disposed the model stays on the disk. */
   use(modelId: string): Disposable {
-    return this.#usage.use(modelId)
+    const use = this.#usage.use(modelId)
+    this.#tellUses()
+    return {
+      [Symbol.dispose]: () => {
+        use[Symbol.dispose]()
+        this.#tellUses()
+      },
+    }
   }
 
   isPinned(modelId: string): boolean {
@@ -134,7 +153,7 @@ export class Models {
 
   /** What a pull may take at most; null where the disk does not say. */
   get freeBytes(): number | null {
-    return this.#freeBytes
+    return this.#diskFreeBytes === null ? null : this.#space.freeBytes(this.#diskFreeBytes)
   }
 
   /** Called after what is announced, or the free space, may have changed. */
@@ -186,11 +205,12 @@ export class Models {
     const entry = this.#catalog.find(modelId)
     if (entry?.source.kind === 'bundled')
       throw modelError('model_bundled', `${modelId} ships with the installation and stays.`, false)
-    if (this.#usage.isPinned(modelId))
-      throw modelError('model_pinned', `${modelId} is pinned: unpin it first.`, false)
+    if (this.#usage.isPinned(modelId)) throw pinned(modelId)
     await this.#pulls.cancel(modelId, modelError('model_removed', `${modelId} was removed meanwhile.`, true))
     if (!(await this.#evict(modelId)))
-      throw modelError('model_in_use', `${modelId} is in use; try again when it is not.`, true)
+      throw this.#usage.isPinned(modelId)
+        ? pinned(modelId)
+        : modelError('model_in_use', `${modelId} is in use; try again when it is not.`, true)
     if (entry !== null) await rm(this.#folders.partial(entry), { recursive: true, force: true })
     await this.#changed()
   }
@@ -210,16 +230,22 @@ export class Models {
   async stop(): Promise<void> {
     this.#watcher?.close()
     this.#listeners.clear()
+    clearTimeout(this.#usesTold)
     await this.#pulls.cancelAll(modelError('agent_ended', 'The agent ended.', true))
     await this.#usage.idle()
     await this.#http.destroy()
   }
 
+  /** False: it is in use, or pinned; also when that came while the removal waited for its turn. */
   async #evict(modelId: string): Promise<boolean> {
-    if (this.#usage.isInUse(modelId)) return false
+    const mayGo = () => !this.#usage.isInUse(modelId) && !this.#usage.isPinned(modelId)
+    if (!mayGo()) return false
     const copies = this.#store.models.filter(({ installed }) => installed.model_id === modelId)
     this.#shelf.drop(modelId)
-    await this.#store.remove(modelId)
+    if (!(await this.#store.remove(modelId, mayGo))) {
+      await this.#shelf.refresh()
+      return false
+    }
     this.#usage.forget(modelId)
     for (const { installed } of copies)
       this.#options.log('model.evicted', { model_id: modelId, size_bytes: sizeOf(installed) })
@@ -229,16 +255,24 @@ export class Models {
 
   async #changed(): Promise<void> {
     await this.#shelf.refresh()
-    this.#freeBytes = await this.#space.freeBytes()
+    this.#diskFreeBytes = await this.#space.diskFreeBytes()
     this.#tell()
   }
 
   /** Not when nothing changed: each announcement is read by the registry. */
   #tell(): void {
-    const told = this.#shelf.signature((modelId) => this.#usage.isPinned(modelId))
+    const told = `${this.#space.evictableBytes} ${this.#shelf.signature((modelId) => this.#usage.isPinned(modelId))}`
     if (told === this.#told) return
     this.#told = told
     for (const listener of this.#listeners) listener()
+  }
+
+  /** Tasks follow each other quickly: what they use is told together. */
+  #tellUses(): void {
+    this.#usesTold ??= setTimeout(() => {
+      this.#usesTold = undefined
+      this.#tell()
+    }, this.#options.usesToldAfterMs ?? USES_TOLD_AFTER_MS).unref()
   }
 
   /** An import on this machine writes a mark when it is done. Where nothing can be watched, a pull finds it. */
@@ -255,6 +289,10 @@ export class Models {
   }
 }
 
+function pinned(modelId: string) {
+  return modelError('model_pinned', `${modelId} is pinned: unpin it first.`, false)
+}
+
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return setTimeout(ms, undefined, { signal }).catch(() => signal.throwIfAborted())
+  return passed(ms, undefined, { signal }).catch(() => signal.throwIfAborted())
 }

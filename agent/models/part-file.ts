@@ -52,12 +52,19 @@ export class PartFile {
     this.#identity = identity
   }
 
-  /** What an earlier process finished of the same file, and put at `target`; null: nothing. */
+  /**
+   * What an earlier pull finished of the same file, and put at `target`; null: nothing. It is read anew, since a disk may
+   * change a byte, and its owner all of them; with a wrong one it is removed.
+   */
   static async finished(path: string, target: string, identity: FileIdentity): Promise<FinishedFile | null> {
     const sidecar = await readDurable(sidecarOf(path), Sidecar)
     if (sidecar === null || sidecar.finished_sha256 === null || !isSame(sidecar, identity)) return null
-    const sizeBytes = (await stat(target).catch(() => null))?.size
-    return sizeBytes === sidecar.synced_bytes ? { sha256: sidecar.finished_sha256, sizeBytes } : null
+    const hash = createHash('sha256')
+    const sizeBytes = await hashFile(target, hash).catch(() => null)
+    const sha256 = hash.digest('hex')
+    if (sizeBytes !== null && sha256 === sidecar.finished_sha256) return { sha256, sizeBytes }
+    await rm(target, { force: true })
+    return null
   }
 
   /** Goes on with what lies there of the same file, else begins. */
@@ -141,8 +148,7 @@ export class PartFile {
     const trusted = this.#identity.sha256 === null ? Math.min(length, sidecar.synced_bytes) : length
     if (trusted === 0 || trusted > size) return this.restart()
     await truncate(this.#path, trusted)
-    for await (const chunk of createReadStream(this.#path, { highWaterMark: READ_BYTES }))
-      this.#hash.update(chunk)
+    await hashFile(this.#path, this.#hash)
     this.#file = await open(this.#path, 'a', 0o600)
     this.#bytes = trusted
     this.#syncedBytes = sidecar.synced_bytes
@@ -167,6 +173,16 @@ export class PartFile {
     if (this.#file === null) throw new Error(`${this.#path} is closed`)
     return this.#file
   }
+}
+
+/** All bytes of it; resolves to how many they are. */
+async function hashFile(path: string, hash: Hash): Promise<number> {
+  let bytes = 0
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+    hash.update(chunk)
+    bytes += chunk.length
+  }
+  return bytes
 }
 
 /** Flat, whatever folders the model has, and with names that any file system takes. */

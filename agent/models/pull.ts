@@ -6,15 +6,17 @@ import type { Digests } from './digests.ts'
 import { bytesIn, type DiskSpace } from './disk-space.ts'
 import { download } from './download.ts'
 import { Hub, type HubOptions } from './hub.ts'
-import type { InstalledFile } from './installed-model.ts'
-import { diskError } from './model-error.ts'
+import type { InstalledFile, InstalledModel } from './installed-model.ts'
+import { diskError, modelError } from './model-error.ts'
 import type { ModelFolders } from './model-folders.ts'
 import { inParallel } from './parallel.ts'
 import { type FinishedFile, partPathOf } from './part-file.ts'
 import { type RetryOptions, TRIES_BEFORE_A_MIRROR, TRIES_WITHOUT_PROGRESS } from './retry.ts'
 import type { SharedFiles } from './shared-files.ts'
-import type { ModelStore } from './store.ts'
+import type { ModelStore, StoredModel } from './store.ts'
 import { type SurveyedFile, survey } from './survey.ts'
+import { untilAborted } from './until-aborted.ts'
+import type { ModelUsage } from './usage.ts'
 
 export interface PullProgress {
   readonly state: 'pulling' | 'verifying'
@@ -25,6 +27,7 @@ export interface PullProgress {
 export interface PullTools {
   readonly folders: ModelFolders
   readonly store: ModelStore
+  readonly usage: ModelUsage
   readonly digests: Digests
   readonly shared: SharedFiles
   readonly space: DiskSpace
@@ -92,7 +95,7 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
   const filesFolder = join(partial, 'files')
   await removeOthers(filesFolder, entry)
   const here = await bytesIn(partial)
-  using room = await tools.space.reserve(entry.id, plan.sizeBytes ?? here, here)
+  using room = await tools.space.reserve(entry.id, Math.max(plan.knownBytes, here), here)
 
   const bytesByPath = new Map<string, number>()
   const onBytes = (path: string, bytes: number) => {
@@ -111,6 +114,7 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
         partPath: partPathOf(join(partial, 'parts'), file.path),
         target,
         onBytes: (bytes) => onBytes(file.path, bytes),
+        grow: (bytes) => room.grow(bytes),
         retry,
       })
     const got = await fetchFile(file, { target, tools, fetch: fetchIt, signal })
@@ -121,14 +125,20 @@ async function pullFrom(endpoint: string, order: PullOrder, tools: PullTools): P
 
   const sizeBytes = files.reduce((sum, file) => sum + file.size_bytes, 0)
   order.onProgress({ state: 'verifying', bytesDone: sizeBytes, bytesTotal: sizeBytes })
-  const { folder } = await tools.store.install(filesFolder, {
-    model_id: entry.id,
-    engine: entry.engine,
-    revision: plan.revision,
-    installed_at_ms: Math.round(tools.nowMs()),
-    files,
-  })
-  for (const file of files) await tools.digests.note(join(folder, file.path), file.sha256)
+  for (const file of files) await prove(join(filesFolder, file.path), file, tools.digests)
+  const { folder } = await install(
+    filesFolder,
+    {
+      model_id: entry.id,
+      engine: entry.engine,
+      revision: plan.revision,
+      installed_at_ms: Math.round(tools.nowMs()),
+      files,
+    },
+    order.signal,
+    tools,
+  )
+  for (const { path } of files) await tools.digests.noteLink(join(filesFolder, path), join(folder, path))
   await rm(partial, { recursive: true, force: true })
 }
 
@@ -147,10 +157,37 @@ async function fetchFile(
   },
 ): Promise<FinishedFile> {
   const { sha256, sizeBytes } = file.facts
-  if (sha256 === null) return fetch()
+  if (sha256 === null) {
+    const file = await fetch()
+    await tools.digests.note(target, file.sha256)
+    return file
+  }
   const fetched: FinishedFile[] = []
   await tools.shared.obtain(sha256, target, async () => fetched.push(await fetch()), signal)
   return fetched[0] ?? { sha256, sizeBytes: sizeBytes ?? (await stat(target)).size }
+}
+
+/** The other files may have taken hours: what changed since it came is read anew, and removed when it is another one. */
+async function prove(path: string, file: InstalledFile, digests: Digests): Promise<void> {
+  const fault = await digests.fault({ path, sizeBytes: file.size_bytes, sha256: file.sha256 })
+  if (fault === null) return
+  await rm(path, { force: true })
+  const message = `${file.path} changed on the disk after it came: ${fault.message}. It is deleted; pull again.`
+  throw modelError('model_digest_mismatch', message, true)
+}
+
+/** A task that has resolved the model reads its files: they are not replaced under it. */
+async function install(
+  filesFolder: string,
+  installed: InstalledModel,
+  signal: AbortSignal,
+  { store, usage }: PullTools,
+): Promise<StoredModel> {
+  for (;;) {
+    await untilAborted(usage.unused(installed.model_id), signal)
+    const stored = await store.install(filesFolder, installed, () => !usage.isInUse(installed.model_id))
+    if (stored !== null) return stored
+  }
 }
 
 /** Files of an earlier version of the entry do not become part of this one. */

@@ -62,7 +62,10 @@ export class SharedFiles {
       if (path === null) return false
       tried.add(path)
       const isRight = await this.#isRight(draft, sha256)
-      if (isRight) await rename(draft, target)
+      if (isRight) {
+        await rename(draft, target)
+        await this.#digests.noteLink(draft, target)
+      }
       // Also where it was the same file already: a rename leaves it then.
       await rm(draft, { force: true })
       if (isRight) return true

@@ -13,6 +13,8 @@ export interface ModelFolder {
   readonly catalog: CatalogModel
   /** Absolute. */
   readonly folder: string
+  /** Of its files and of what an engine is told of it: two of one identity load to the same. */
+  readonly identity: string
 }
 
 export type Resolved =
@@ -78,6 +80,10 @@ export class Shelf {
       }))
   }
 
+  identityOf(modelId: string): string | null {
+    return this.#ready.get(modelId)?.identity ?? null
+  }
+
   /** Two equal ones announce the same. */
   signature(isPinned: (modelId: string) => boolean): string {
     const models = [...this.#ready.values()]
@@ -92,7 +98,8 @@ export class Shelf {
       return { ok: false, error: { code: 'model_missing', message, retryable: true } }
     }
     const fault = await faultOf(model, (file) => this.#digests.fault(file))
-    if (fault === null) return { ok: true, model: { catalog: model.catalog, folder: model.folder } }
+    const { catalog, folder, identity } = model
+    if (fault === null) return { ok: true, model: { catalog, folder, identity } }
     await this.refresh()
     return { ok: false, error: { ...fault, message: `${modelId}: ${fault.message}`, retryable: true } }
   }
@@ -140,7 +147,7 @@ export class Shelf {
         sizeBytes: file.size_bytes,
         sha256: file.sha256,
       }))
-      return { catalog: entry, folder: bundled, files }
+      return readyModel(entry, bundled, files)
     }
     const stored = this.#store.find(entry)
     if (stored === null) return null
@@ -152,7 +159,7 @@ export class Shelf {
       sizeBytes: file.size_bytes,
       sha256: file.sha256,
     }))
-    return { catalog: entry, folder: stored.folder, files }
+    return readyModel(entry, stored.folder, files)
   }
 
   #tell(modelId: string, fault: Fault): void {
@@ -168,6 +175,16 @@ export class Shelf {
 interface Fault {
   readonly code: FileFault['code'] | 'model_outdated'
   readonly message: string
+}
+
+function readyModel(catalog: CatalogModel, folder: string, files: ReadyModel['files']): ReadyModel {
+  const identity = JSON.stringify([
+    catalog.engine,
+    catalog.runtime_model_id,
+    folder,
+    ...files.map(({ name, sha256 }) => [name, sha256]),
+  ])
+  return { catalog, folder, identity, files }
 }
 
 async function faultOf(

@@ -21,6 +21,7 @@ export class ModelStore {
   #models: ReadonlyMap<string, StoredModel> = new Map()
   /** One change at a time: a look at the disk that began before a change does not undo it. */
   #last: Promise<unknown> = Promise.resolve()
+  #moves: { readonly modelId: string; readonly done: Promise<unknown> } | null = null
 
   private constructor(folders: ModelFolders) {
     this.#folders = folders
@@ -58,35 +59,57 @@ export class ModelStore {
     this.#models = found
   }
 
-  /** The switch: `filesFolder`, whole and proven, becomes the model. What was there before goes. */
-  install(filesFolder: string, installed: InstalledModel): Promise<StoredModel> {
-    return this.#after(() => this.#install(filesFolder, installed))
+  /**
+   * The switch: `filesFolder`, whole and proven, becomes the model. What was there before goes. Null: `mayMove`, asked in
+   * the moment of the switch, says that it must stay as it is.
+   */
+  install(
+    filesFolder: string,
+    installed: InstalledModel,
+    mayMove: () => boolean = () => true,
+  ): Promise<StoredModel | null> {
+    return this.#after(() => this.#install(filesFolder, installed, mayMove))
   }
 
-  async #install(filesFolder: string, installed: InstalledModel): Promise<StoredModel> {
+  async #install(
+    filesFolder: string,
+    installed: InstalledModel,
+    mayMove: () => boolean,
+  ): Promise<StoredModel | null> {
     await writeInstalled(filesFolder, installed)
     const folder = this.#folders.model(installed.engine, installed.model_id)
-    await mkdir(dirname(folder), { recursive: true, mode: 0o700 })
-    const before = await this.#putAside(folder, installed.engine)
-    await rename(filesFolder, folder)
     const stored = { folder, installed }
-    this.#models = new Map(this.#models).set(folder, stored)
+    await mkdir(dirname(folder), { recursive: true, mode: 0o700 })
+    if (!mayMove()) return null
+    const before = await this.#moving(installed.model_id, async () => {
+      const aside = await this.#putAside(folder, installed.engine)
+      await rename(filesFolder, folder)
+      this.#models = new Map(this.#models).set(folder, stored)
+      return aside
+    })
     await rm(before, { recursive: true, force: true })
     return stored
   }
 
-  /** Every copy of the model. */
-  remove(modelId: string): Promise<void> {
-    return this.#after(() => this.#remove(modelId))
+  /** Every copy of the model; false: `mayMove`, asked in the moment before, says that it must stay. */
+  remove(modelId: string, mayMove: () => boolean): Promise<boolean> {
+    return this.#after(() => this.#remove(modelId, mayMove))
   }
 
-  async #remove(modelId: string): Promise<void> {
+  async #remove(modelId: string, mayMove: () => boolean): Promise<boolean> {
+    if (!mayMove()) return false
     const copies = this.models.filter(({ installed }) => installed.model_id === modelId)
     this.#models = new Map([...this.#models].filter(([, stored]) => !copies.includes(stored)))
-    for (const { folder, installed } of copies) {
-      const aside = await this.#putAside(folder, installed.engine)
-      await rm(aside, { recursive: true, force: true })
-    }
+    const gone = await this.#moving(modelId, () =>
+      Promise.all(copies.map(({ folder, installed }) => this.#putAside(folder, installed.engine))),
+    )
+    for (const aside of gone) await rm(aside, { recursive: true, force: true })
+    return true
+  }
+
+  /** Resolves when the model does not move just now. Who said before that it must stay finds it as it stays. */
+  async still(modelId: string): Promise<void> {
+    if (this.#moves?.modelId === modelId) await this.#moves.done
   }
 
   /** Works while no model comes, moves or goes. */
@@ -118,6 +141,16 @@ export class ModelStore {
     // The caller hears of a failure; the next one in line goes on all the same.
     this.#last = done.catch(() => {})
     return done
+  }
+
+  async #moving<T>(modelId: string, work: () => Promise<T>): Promise<T> {
+    const moved = work()
+    this.#moves = { modelId, done: moved.catch(() => {}) }
+    try {
+      return await moved
+    } finally {
+      this.#moves = null
+    }
   }
 
   /** Out of sight by a rename, because to delete gigabytes takes time and may be cut short. */

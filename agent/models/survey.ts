@@ -19,6 +19,8 @@ export interface Survey {
   readonly files: readonly SurveyedFile[]
   /** Null: the hub does not know all sizes. */
   readonly sizeBytes: number | null
+  /** Of the files whose sizes are known. */
+  readonly knownBytes: number
 }
 
 /** Where nobody checked a revision, the newest is taken: all files of the commit that the first one is of. */
@@ -47,7 +49,9 @@ export async function survey(
   const rest = entry.files.slice(1)
   const others = await inParallel(rest, REQUESTS_AT_ONCE, options.stop, (file) => ask(file, revision))
   const files = [...asked, ...others].map((file) => ({ ...file, remote: { ...file.remote, revision } }))
-  return { revision, files, sizeBytes: sumOf(files.map(({ facts }) => facts.sizeBytes)) }
+  const sizes = files.map(({ facts }) => facts.sizeBytes)
+  const knownBytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
+  return { revision, files, sizeBytes: sizes.includes(null) ? null : knownBytes, knownBytes }
 }
 
 function agreed(file: ModelFile, facts: FileFacts, remote: HubFile, endpoint: string): FileFacts {
@@ -65,8 +69,4 @@ function agreed(file: ModelFile, facts: FileFacts, remote: HubFile, endpoint: st
     sizeBytes: file.size_bytes ?? facts.sizeBytes,
     sha256: file.sha256 ?? facts.sha256,
   }
-}
-
-function sumOf(sizes: readonly (number | null)[]): number | null {
-  return sizes.reduce((sum, size) => (sum === null || size === null ? null : sum + size), 0)
 }

@@ -16,6 +16,7 @@ export class ModelUsage {
   readonly #pins: Set<string>
   readonly #lastUsedMs: Map<string, number>
   readonly #uses = new Map<string, number>()
+  readonly #ends = new Map<string, PromiseWithResolvers<void>>()
   #writing: Promise<void> | null = null
   #isDirty = false
 
@@ -48,7 +49,7 @@ export class ModelUsage {
         if (over) return
         over = true
         const rest = (this.#uses.get(modelId) ?? 1) - 1
-        if (rest === 0) this.#uses.delete(modelId)
+        if (rest === 0) this.#end(modelId)
         else this.#uses.set(modelId, rest)
         this.#touch(modelId)
       },
@@ -57,6 +58,14 @@ export class ModelUsage {
 
   isInUse(modelId: string): boolean {
     return this.#uses.has(modelId)
+  }
+
+  /** Resolves when nobody uses it; somebody may again in the next moment. */
+  async unused(modelId: string): Promise<void> {
+    if (!this.isInUse(modelId)) return
+    const end = this.#ends.get(modelId) ?? Promise.withResolvers<void>()
+    this.#ends.set(modelId, end)
+    await end.promise
   }
 
   /** Null: it was never used. */
@@ -84,6 +93,12 @@ export class ModelUsage {
   /** Resolves when the times are on disk. */
   async idle(): Promise<void> {
     await this.#writing
+  }
+
+  #end(modelId: string): void {
+    this.#uses.delete(modelId)
+    this.#ends.get(modelId)?.resolve()
+    this.#ends.delete(modelId)
   }
 
   #touch(modelId: string): void {

@@ -1,12 +1,12 @@
 import type { TaskError } from '#protocol/task.ts'
-import { type IdleResident, idleOnes, type Needs, type Residency } from './residency.ts'
+import { type IdleResident, idleOnes, type Needs, type Residency, type Resident } from './residency.ts'
 import { type IsPinned, roomFor } from './room.ts'
 
 /** Where a task, or a prefetch, gets its model. Pure. */
 export interface Want {
   readonly engineId: string
   /** Null: the engine runs without a model. */
-  readonly model: { readonly id: string; readonly needs: Needs } | null
+  readonly model: { readonly id: string; readonly identity: string; readonly needs: Needs } | null
   readonly holder: Holder
 }
 
@@ -39,21 +39,33 @@ export function place(
   const { model } = want
   if (model === null) return { kind: 'load', laneId: emptiest(free, residency, []), evict: [] }
 
+  const inFree = (one: IdleResident) => free.some((lane) => lane.id === one.laneId)
   const ready = idleOnes(residency)
-    .filter((one) => one.modelId === model.id && free.some((lane) => lane.id === one.laneId))
+    .filter((one) => isOf(model, one) && inFree(one))
     .sort((a, b) => b.phase.sinceMs - a.phase.sinceMs)[0]
   if (ready !== undefined) return { kind: 'ready', laneId: ready.laneId }
   const moving = residency.residents.find(
-    ({ modelId, phase }) => modelId === model.id && (phase.kind === 'loading' || phase.kind === 'unloading'),
+    (one) => isOf(model, one) && (one.phase.kind === 'loading' || one.phase.kind === 'unloading'),
   )
   if (moving !== undefined) return { kind: 'wait', for: 'load' }
   if (want.holder === 'prefetch' && isPrefetching(want.engineId, lanes)) return { kind: 'wait', for: 'load' }
 
+  // A child holds one model of a name: what was replaced leaves before its successor comes.
+  const replaced = idleOnes(residency).filter(
+    (one) => one.modelId === model.id && !isOf(model, one) && inFree(one),
+  )
+  const staying = residency.residents.filter((one) => !replaced.some((gone) => gone === one))
   // A prefetch is a guess about the future: nothing that somebody pinned makes way for it.
-  const room = roomFor(model.needs, residency, { isPinned, mayLeave: want.holder === 'task' })
+  const pins = { isPinned, mayLeave: want.holder === 'task' }
+  const room = roomFor(model.needs, { ...residency, residents: staying }, pins)
   if (room.kind === 'never') return { kind: 'refuse', error: tooLarge(model, residency) }
   if (room.kind === 'taken') return { kind: 'wait', for: 'memory' }
-  return { kind: 'load', laneId: emptiest(free, residency, room.evict), evict: room.evict }
+  const evict = [...replaced, ...room.evict]
+  return { kind: 'load', laneId: emptiest(free, residency, evict), evict }
+}
+
+function isOf({ id, identity }: NonNullable<Want['model']>, one: Resident): boolean {
+  return one.modelId === id && one.identity === identity
 }
 
 /** One at a time for an engine, so that it has one child more than slots at most. */

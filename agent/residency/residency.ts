@@ -30,7 +30,12 @@ export interface Resident extends Place {
 export interface Place {
   readonly laneId: number
   readonly modelId: string
+  /** What it was loaded from: other files make it another one, whatever it is called. */
+  readonly identity: string
 }
+
+/** What the files of a model are now; null: they are not here. */
+export type IdentityOf = (modelId: string) => string | null
 
 export type Phase =
   /** It counts from the moment that somebody decided on it. */
@@ -69,12 +74,12 @@ export function rested(residency: Residency, place: Place, nowMs: number, leastM
 /** A prefetch of what lies there already: its new keep-alive counts from now, in use or not. */
 export function prolonged(
   residency: Residency,
-  modelId: string,
+  { id, identity }: { readonly id: string; readonly identity: string },
   keep: { readonly keepAliveMs: number; readonly leastMs: number; readonly nowMs: number },
 ): Residency {
   const untilMs = keep.nowMs + Math.max(keep.keepAliveMs, keep.leastMs)
   const longer = (one: Resident): Resident => {
-    if (one.modelId !== modelId) return one
+    if (one.modelId !== id || one.identity !== identity) return one
     const keepAliveMs = Math.max(one.keepAliveMs, keep.keepAliveMs)
     if (one.phase.kind !== 'idle') return { ...one, keepAliveMs }
     return { ...one, keepAliveMs, phase: { ...one.phase, untilMs: Math.max(one.phase.untilMs, untilMs) } }
@@ -100,16 +105,30 @@ export function idleOnes(residency: Residency): IdleResident[] {
   return residency.residents.filter((one): one is IdleResident => one.phase.kind === 'idle')
 }
 
-/** Models that a task could run with. */
-export function loadedModels(residency: Residency): ReadonlySet<string> {
-  const isLoaded = ({ phase }: Resident) => phase.kind === 'idle' || phase.kind === 'in_use'
-  return new Set(residency.residents.filter(isLoaded).map((one) => one.modelId))
+/** Models that a task could run with: none that was replaced meanwhile. */
+export function loadedModels(residency: Residency, identityOf: IdentityOf): ReadonlySet<string> {
+  const loaded = residency.residents.filter(isReady)
+  return new Set(
+    loaded.flatMap(({ modelId, identity }) => (identityOf(modelId) === identity ? [modelId] : [])),
+  )
+}
+
+/** Whether a task could run with it. */
+export function isLoaded(
+  { residents }: Residency,
+  { id, identity }: { readonly id: string; readonly identity: string },
+): boolean {
+  return residents.some((one) => isReady(one) && one.modelId === id && one.identity === identity)
+}
+
+function isReady({ phase }: Resident): boolean {
+  return phase.kind === 'idle' || phase.kind === 'in_use'
 }
 
 function changed(residency: Residency, place: Place, change: (one: Resident) => Resident): Residency {
   return { ...residency, residents: residency.residents.map((one) => (isAt(one, place) ? change(one) : one)) }
 }
 
-function isAt(one: Resident, { laneId, modelId }: Place): boolean {
-  return one.laneId === laneId && one.modelId === modelId
+function isAt(one: Resident, { laneId, modelId, identity }: Place): boolean {
+  return one.laneId === laneId && one.modelId === modelId && one.identity === identity
 }

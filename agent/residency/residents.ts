@@ -7,12 +7,12 @@ import { type Holder, type Placement, place } from './place.ts'
 import { isRetained } from './release.ts'
 import type { IdleResident, Needs, Place, Residency } from './residency.ts'
 import * as residency from './residency.ts'
-import { type IsPinned, nextExpiryMs, overdue, restingOthers } from './room.ts'
+import { type IsPinned, nextExpiryMs, outdated, overdue, restingOthers } from './room.ts'
 
 /** What somebody asks for. `model: null`: a child of this engine is enough. */
 export interface Asked {
   readonly engineId: string
-  readonly model: (HostedModel & { readonly needs: Needs }) | null
+  readonly model: (HostedModel & { readonly identity: string; readonly needs: Needs }) | null
   readonly keepAliveMs: number
   /** Of a prefetch: it stays so long at least, whatever the keep-alive. */
   readonly leastMs?: number
@@ -34,6 +34,7 @@ export interface ResidentsOptions {
   readonly budget: residency.Budget
   readonly newHost: (engineId: string, onExit: () => void) => EngineHost
   readonly isPinned: IsPinned
+  readonly identityOf: residency.IdentityOf
   /** Models lie in a device's memory, of which a process gives nothing back. */
   readonly isGpu: boolean
   /** What is loaded, or what it was measured to take, has changed. */
@@ -46,7 +47,7 @@ export interface ResidentsOptions {
 export class Residents {
   readonly #options: ResidentsOptions
   readonly #lanes: Lanes
-  readonly #measuredMib = new Map<string, number>()
+  readonly #measured = new Map<string, { readonly identity: string; readonly memoryMib: number }>()
   readonly #changes = new Changes()
   #state: Residency
   #timer: NodeJS.Timeout | undefined
@@ -57,13 +58,14 @@ export class Residents {
     this.#state = residency.newResidency(options.budget)
   }
 
-  get state(): Residency {
-    return this.#state
+  /** Models that a task could run with. */
+  get loaded(): ReadonlySet<string> {
+    return residency.loadedModels(this.#state, this.#options.identityOf)
   }
 
-  /** What a model was measured to take; null when it was never loaded. */
+  /** What a model was measured to take; null when it was never loaded, or is another one by now. */
   measuredMib(modelId: string): number | null {
-    return this.#measuredMib.get(modelId) ?? null
+    return this.#measuredAs(modelId, this.#options.identityOf(modelId))
   }
 
   /** Starts a child of this engine, or takes the one that there is. */
@@ -95,10 +97,10 @@ export class Residents {
   }
 
   /** Gives the child back; its model rests for its keep-alive. */
-  release(lane: Lane, modelId: string | null): void {
+  release(lane: Lane): void {
     lane.holder = null
-    const place = { laneId: lane.id, modelId: modelId ?? '' }
-    this.#state = residency.rested(this.#state, place, this.#options.nowMs())
+    const used = this.#state.residents.find((one) => one.laneId === lane.id && one.phase.kind === 'in_use')
+    if (used !== undefined) this.#state = residency.rested(this.#state, used, this.#options.nowMs())
     this.settle()
   }
 
@@ -112,8 +114,8 @@ export class Residents {
     for (;;) {
       if (signal.aborted) return { ok: false, error: abortErrorOf(signal) }
       const keep = { keepAliveMs, leastMs, nowMs: this.#options.nowMs() }
-      this.#state = residency.prolonged(this.#state, model.id, keep)
-      if (residency.loadedModels(this.#state).has(model.id)) return { ok: true }
+      this.#state = residency.prolonged(this.#state, model, keep)
+      if (residency.isLoaded(this.#state, model)) return { ok: true }
       const placed = this.#place(asked, 'prefetch')
       if (placed.kind === 'refuse') return { ok: false, error: placed.error }
       if (placed.kind === 'load') return this.#load(placed, asked, NOTHING, signal)
@@ -128,9 +130,10 @@ export class Residents {
     await orAborted(Promise.all(resting.map((one) => this.#unload(one, 'out_of_memory'))), signal)
   }
 
-  /** Does what is due: to be called when something changed, pins among it. */
+  /** Does what is due: to be called when something changed, pins and the files of models among it. */
   settle(): void {
-    const { nowMs, isPinned } = this.#options
+    const { nowMs, isPinned, identityOf } = this.#options
+    for (const one of outdated(this.#state, identityOf)) void this.#unload(one, 'replaced')
     for (const one of overdue(this.#state, isPinned, nowMs())) void this.#unload(one, 'keep_alive')
     clearTimeout(this.#timer)
     const waitMs = nextExpiryMs(this.#state, isPinned) - nowMs()
@@ -158,13 +161,13 @@ export class Residents {
     lane.holder = leastMs === undefined ? 'task' : 'prefetch'
     if (model === null) return { ok: true, ...spent, lane }
     const { nowMs } = this.#options
-    const place = { laneId: lane.id, modelId: model.id }
+    const place = { laneId: lane.id, modelId: model.id, identity: model.identity }
     const { keepAliveMs } = asked
     this.#state = residency.claimed(this.#state, { ...place, needs: this.#needs(model), keepAliveMs })
     const startMs = nowMs()
     await orAborted(Promise.all(evict.map((one) => this.#unload(one, 'room'))), signal)
     const loadStartMs = nowMs()
-    const { needs: _, ...hosted } = model
+    const { needs: _, identity: _identity, ...hosted } = model
     const answer = await lane.host.load(hosted, signal)
     if (!answer.ok) {
       this.#state = residency.dropped(this.#state, place)
@@ -186,7 +189,9 @@ export class Residents {
 
   #take(lane: Lane, { model }: Asked): Lane {
     lane.holder = 'task'
-    if (model !== null) this.#state = residency.used(this.#state, { laneId: lane.id, modelId: model.id })
+    if (model === null) return lane
+    const place = { laneId: lane.id, modelId: model.id, identity: model.identity }
+    this.#state = residency.used(this.#state, place)
     return lane
   }
 
@@ -198,8 +203,8 @@ export class Residents {
     lane.emptyMib ??= rss.rssBeforeMib
     const tookMib = Math.max(1, rss.rssAfterMib - rss.rssBeforeMib)
     // A load into memory that an earlier model left behind looks cheap: the dearest one counts.
-    const memoryMib = Math.max(tookMib, this.#measuredMib.get(place.modelId) ?? 0)
-    this.#measuredMib.set(place.modelId, memoryMib)
+    const memoryMib = Math.max(tookMib, this.#measuredAs(place.modelId, place.identity) ?? 0)
+    this.#measured.set(place.modelId, { identity: place.identity, memoryMib })
     this.#state = residency.measured(this.#state, place, memoryMib)
     this.#options.log('model.loaded', {
       model_id: place.modelId,
@@ -209,11 +214,12 @@ export class Residents {
   }
 
   /** Memory is free when it resolves: when the child keeps it, the child goes. */
-  async #unload({ laneId, modelId }: IdleResident, why: string): Promise<void> {
+  async #unload(resident: IdleResident, why: string): Promise<void> {
+    const { laneId, modelId } = resident
     const lane = this.#lanes.get(laneId)
-    this.#state = residency.leaving(this.#state, { laneId, modelId })
+    this.#state = residency.leaving(this.#state, resident)
     const answer = await lane.host.unload(modelId)
-    this.#state = residency.dropped(this.#state, { laneId, modelId })
+    this.#state = residency.dropped(this.#state, resident)
     const rssMib = answer.ok ? answer.rssMib : null
     const memory = { engine_id: lane.engineId, rss_mib: rssMib, empty_mib: lane.emptyMib }
     this.#options.log('model.unloaded', { model_id: modelId, why, ...memory })
@@ -241,12 +247,18 @@ export class Residents {
   }
 
   #place({ engineId, model }: Asked, holder: Holder): Placement {
-    const wanted = model === null ? null : { id: model.id, needs: this.#needs(model) }
+    const wanted = model === null ? null : { ...model, needs: this.#needs(model) }
     return place({ engineId, model: wanted, holder }, this.#state, this.#lanes.all, this.#options.isPinned)
   }
 
   #needs(model: NonNullable<Asked['model']>): Needs {
-    return { ...model.needs, memoryMib: this.#measuredMib.get(model.id) ?? model.needs.memoryMib }
+    const memoryMib = this.#measuredAs(model.id, model.identity) ?? model.needs.memoryMib
+    return { ...model.needs, memoryMib }
+  }
+
+  #measuredAs(modelId: string, identity: string | null): number | null {
+    const measured = this.#measured.get(modelId)
+    return measured?.identity === identity ? measured.memoryMib : null
   }
 }
 

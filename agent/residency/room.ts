@@ -1,4 +1,11 @@
-import { type IdleResident, idleOnes, type Needs, type Residency, type Resident } from './residency.ts'
+import {
+  type IdentityOf,
+  type IdleResident,
+  idleOnes,
+  type Needs,
+  type Residency,
+  type Resident,
+} from './residency.ts'
 
 /** What leaves the memory, and when. Pure. */
 export type IsPinned = (modelId: string) => boolean
@@ -41,6 +48,11 @@ export function overdue(residency: Residency, isPinned: IsPinned, nowMs: number)
     if (!going.includes(next)) going.push(next)
   }
   return going
+}
+
+/** What was replaced or removed on the disk, pinned or not. What is in use goes when its task ends. */
+export function outdated(residency: Residency, identityOf: IdentityOf): IdleResident[] {
+  return idleOnes(residency).filter(({ modelId, identity }) => identityOf(modelId) !== identity)
 }
 
 /** When the next keep-alive is over; Infinity when none ends. */

@@ -82,7 +82,7 @@ describe('[A25] what an engine says is checked', () => {
 })
 
 describe('[A19] [A20] the environment of a child', () => {
-  it('turns telemetry off, bounds the heap, and holds no secret', async () => {
+  it('turns telemetry off, has the allocator give memory back, and holds no secret', async () => {
     process.env.DALSTON_JOIN_TOKEN = JOIN_TOKEN
     const plane = await aControlPlane()
     await anAgent(plane)

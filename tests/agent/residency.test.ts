@@ -4,7 +4,7 @@ import { isRetained } from '#agent/residency/release.ts'
 import { laneDropped, loadedModels, prolonged, rested, used } from '#agent/residency/residency.ts'
 import { nextExpiryMs, overdue, restingOthers } from '#agent/residency/room.ts'
 import { FIRST_TRY, nextTry, saysOutOfMemory, sentenceOfTry, type Try } from '#agent/residency/tries.ts'
-import { aLane, aResidency, aResident, aWant, nothingPinned, pins, told } from './kit/residencies.ts'
+import { aLane, aResidency, aResident, asNamed, aWant, nothingPinned, pins, told } from './kit/residencies.ts'
 
 describe('[SW1] where a task gets its model', () => {
   const free = [aLane(0)]
@@ -73,7 +73,7 @@ describe('[SW2] one load for all who wait', () => {
 })
 
 describe('[SW4] keep-alive', () => {
-  const at = { laneId: 0, modelId: 'a' }
+  const at = aResident('a')
   it.each([
     { keepAliveMs: 1_000, atMs: 999, gone: false },
     { keepAliveMs: 1_000, atMs: 1_000, gone: true },
@@ -94,11 +94,14 @@ describe('[SW4] keep-alive', () => {
 
   it('a prefetch prolongs what lies there, and keeps its longer keep-alive for the next rest', () => {
     const residency = aResidency([aResident('a', { untilMs: 5, keepAliveMs: 5 })])
-    const longer = prolonged(residency, 'a', { keepAliveMs: 50, leastMs: 0, nowMs: 1 })
+    const longer = prolonged(residency, { id: 'a', identity: 'a' }, { keepAliveMs: 50, leastMs: 0, nowMs: 1 })
     expect(nextExpiryMs(longer, nothingPinned)).toBe(51)
     expect(nextExpiryMs(rested(used(longer, at), at, 100), nothingPinned)).toBe(150)
     expect(
-      nextExpiryMs(prolonged(longer, 'a', { keepAliveMs: 0, leastMs: 9, nowMs: 1 }), nothingPinned),
+      nextExpiryMs(
+        prolonged(longer, { id: 'a', identity: 'a' }, { keepAliveMs: 0, leastMs: 9, nowMs: 1 }),
+        nothingPinned,
+      ),
     ).toBe(51)
   })
 })
@@ -132,7 +135,7 @@ describe('[SW7] what lies in memory', () => {
   it('is what could run at once', () => {
     const phases = [{ phase: 'in_use' }, {}, { phase: 'loading' }, { phase: 'unloading' }] as const
     const residency = aResidency(phases.map((phase, index) => aResident(`m${index}`, phase)))
-    expect([...loadedModels(residency)]).toEqual(['m0', 'm1'])
+    expect([...loadedModels(residency, asNamed)]).toEqual(['m0', 'm1'])
   })
 
   it('goes with its child, but for a load that hears of it by itself', () => {

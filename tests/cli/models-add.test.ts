@@ -24,7 +24,7 @@ afterEach(async () => {
 })
 
 const SHA = 'c'.repeat(40)
-const NAME = 'owner/Whisper-Tiny'
+const NAME = 'owner/Tiny-Own'
 const FILES = [
   'config.json',
   'generation_config.json',
@@ -46,16 +46,18 @@ function hub(
   files: readonly string[],
   config: object,
   card: object | null = { license: 'mit', language: ['en'] },
+  generation: object = {},
 ): void {
   server.on(
     `GET /api/models/${NAME}`,
     json({ sha: SHA, gated: false, cardData: card, siblings: siblings(files) }),
   )
   server.on(`GET /${NAME}/resolve/${SHA}/config.json`, json(config))
+  server.on(`GET /${NAME}/resolve/${SHA}/generation_config.json`, json(generation))
 }
 
 describe('add', () => {
-  const path = () => join(terminal.file('data'), 'agent', 'models', 'catalog', 'whisper-tiny.yaml')
+  const path = () => join(terminal.file('data'), 'agent', 'models', 'catalog', 'tiny-own.yaml')
   const add = (...flags: string[]) => terminal.dalston('models', 'add', `hf:${NAME}`, ...flags)
 
   test('[CLI37] it reads the repository’s files and writes the entry, saying what it could not tell', async () => {
@@ -65,7 +67,7 @@ describe('add', () => {
     expect(terminal.err).toContain('could not be told: how much memory it takes')
     const entry = CatalogModel.parse(parse(readFileSync(path(), 'utf8')))
     expect(entry).toMatchObject({
-      id: 'whisper-tiny',
+      id: 'tiny-own',
       engine: 'whisper',
       precision: 'int8',
       languages: ['en'],
@@ -118,6 +120,49 @@ describe('add', () => {
     const entry = CatalogModel.parse(parse(readFileSync(path(), 'utf8')))
     expect(entry).toMatchObject({ engine, precision, languages: null, license: 'unknown' })
     expect(entry.files.map((file) => file.path)).toContain(needed)
+  })
+
+  const heads = { alignment_heads: [[0, 1]] }
+  const CTC = ['config.json', 'vocab.json', 'onnx/model.onnx']
+  const DECODER = 'onnx/decoder_model_merged_quantized.onnx'
+  const attentive = 'graph … cross_attentions.0 …'
+  const wordTimes: [string, string[], string, object, string, boolean][] = [
+    ['frames have times', CTC, 'wav2vec2', {}, '', true],
+    ['no heads are named', FILES, 'whisper', {}, attentive, false],
+    ['the decoder gives no attentions', FILES, 'whisper', heads, 'graph', false],
+    ['the decoder gives attentions', FILES, 'whisper', heads, attentive, true],
+  ]
+  test.each(wordTimes)(
+    '[CLI43] word times: %s',
+    async (_what, files, model_type, generation, decoder, are) => {
+      hub(files, { model_type }, null, generation)
+      server.on(`GET /${NAME}/resolve/${SHA}/${DECODER}`, text(decoder))
+      expect(await add()).toBe(0)
+      const entry = CatalogModel.parse(parse(readFileSync(path(), 'utf8')))
+      expect(entry.capabilities.word_timestamps).toBe(are)
+      expect(terminal.err.includes('could not be told: whether it gives word times')).toBe(false)
+    },
+  )
+
+  test('[CLI43] word times: a decoder that cannot be read is told of', async () => {
+    hub(FILES, { model_type: 'whisper' }, null, heads)
+    server.on(`GET /${NAME}/resolve/${SHA}/${DECODER}`, text('', 500))
+    expect(await add()).toBe(0)
+    expect(terminal.err).toContain('could not be told: whether it gives word times')
+    expect(readFileSync(path(), 'utf8')).toContain('# Could not be told: whether it gives word times')
+  })
+
+  test.each([
+    ['owner/whisper-large-v3-turbo', [], 'the built-in model whisper-large-v3-turbo (onnx-community/'],
+    ['owner/Turbo', [], 'a name of the built-in model whisper-large-v3-turbo'],
+    [NAME, ['--id', 'whisper-large-v3-turbo'], 'the built-in model whisper-large-v3-turbo'],
+  ])('[CLI43] %s %j would hide a built-in model: refused, with what to do', async (name, flags, sentence) => {
+    expect(await terminal.dalston('models', 'add', `hf:${name}`, ...flags)).toBe(1)
+    expect(terminal.err).toContain(sentence)
+    expect(terminal.err).toContain('`dalston models pull whisper-large-v3-turbo` brings that one')
+    expect(terminal.err).toContain('--id')
+    expect(server.requests).toEqual([])
+    expect(existsSync(join(terminal.file('data'), 'agent', 'models', 'catalog'))).toBe(false)
   })
 
   const wrong: [string, () => void, string][] = [

@@ -42,6 +42,9 @@ describe('a model that is there', () => {
     expect(await its.fleet.ended(id)).toMatchObject({ status: 'completed', text: CTC.text })
     expect(await dalston('rm', CTC.name)).toMatchObject({ code: 0 })
     expect((await dalston('ls')).out).toMatch(new RegExp(`${CTC.name} .* not pulled `))
+    await expect
+      .poll(async () => box.log)
+      .toMatch(/"model\.unloaded","model_id":"wav2vec2-tones","why":"replaced"/)
   })
 
   it('[E2E25] was brought in a folder: no network is asked', async () => {

@@ -4,6 +4,7 @@ import type { Phase, Residency, Resident } from '#agent/residency/residency.ts'
 /** What lies in memory, in a line each: `aResident('whisper', { memoryMib: 300, idleSinceMs: 5 })`. */
 interface ResidentSketch {
   readonly laneId?: number
+  readonly identity?: string
   readonly memoryMib?: number
   readonly vramMib?: number
   readonly keepAliveMs?: number
@@ -13,11 +14,19 @@ interface ResidentSketch {
 }
 
 export function aResident(modelId: string, sketch: ResidentSketch = {}): Resident {
-  const { laneId = 0, memoryMib = 100, vramMib = 0, keepAliveMs = 1_000, idleSinceMs = 0 } = sketch
+  const {
+    laneId = 0,
+    identity = modelId,
+    memoryMib = 100,
+    vramMib = 0,
+    keepAliveMs = 1_000,
+    idleSinceMs = 0,
+  } = sketch
   const { phase, untilMs = idleSinceMs + keepAliveMs } = sketch
   return {
     laneId,
     modelId,
+    identity,
     needs: { memoryMib, vramMib },
     keepAliveMs,
     phase: phase === undefined ? { kind: 'idle', sinceMs: idleSinceMs, untilMs } : { kind: phase },
@@ -42,9 +51,15 @@ export const pins =
   (modelId: string) =>
     ids.includes(modelId)
 
-export function aWant(id: string, change: { memoryMib?: number; holder?: Want['holder'] } = {}): Want {
-  const { memoryMib = 100, holder = 'task' } = change
-  return { engineId: 'ctc', model: { id, needs: { memoryMib, vramMib: 0 } }, holder }
+/** What has no identity of its own is as it is called. */
+export const asNamed = (modelId: string) => modelId
+
+export function aWant(
+  id: string,
+  change: { memoryMib?: number; holder?: Want['holder']; identity?: string } = {},
+): Want {
+  const { memoryMib = 100, holder = 'task', identity = id } = change
+  return { engineId: 'ctc', model: { id, identity, needs: { memoryMib, vramMib: 0 } }, holder }
 }
 
 /** What is decided, in words. */

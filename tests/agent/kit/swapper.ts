@@ -26,6 +26,7 @@ export class Swapper {
   readonly loaded: string[][] = []
   readonly #folder: string
   readonly #models = new Map<string, CatalogModel>()
+  readonly #identities = new Map<string, string>()
   readonly #inUse: string[] = []
 
   constructor(folder: string, options: Partial<EngineHostsOptions>) {
@@ -47,6 +48,7 @@ export class Swapper {
           return { [Symbol.dispose]: () => void this.#inUse.splice(this.#inUse.indexOf(modelId), 1) }
         },
         isPinned: (modelId) => this.pinned.has(modelId),
+        identityOf: (modelId) => this.#identities.get(modelId) ?? null,
       },
       ...options,
     })
@@ -61,6 +63,7 @@ export class Swapper {
     return this.lines.all.flatMap((line) => (line.event === 'engine.started' ? [Number(line.pid)] : []))
   }
 
+  /** Brings it, or another one in its place. */
   async model(id: string, { needs_mib = 100, ...behaviour }: Sketch = {}): Promise<void> {
     const folder = join(this.#folder, id)
     await mkdir(folder, { recursive: true })
@@ -82,6 +85,16 @@ export class Swapper {
       verified: false,
     }
     this.#models.set(id, CatalogModel.parse(entry))
+    const isReplaced = this.#identities.has(id)
+    this.#identities.set(id, JSON.stringify(behaviour))
+    if (isReplaced) this.hosts.settle()
+  }
+
+  /** As when it went from the disk. */
+  remove(id: string): void {
+    this.#models.delete(id)
+    this.#identities.delete(id)
+    this.hosts.settle()
   }
 
   /** Starts a task with this model. */
@@ -123,7 +136,9 @@ export class Swapper {
 
   #resolve(modelId: string): Awaited<ReturnType<EngineHostsOptions['models']['resolve']>> {
     const catalog = this.#models.get(modelId)
-    if (catalog !== undefined) return { ok: true, model: { catalog, folder: join(this.#folder, modelId) } }
+    const identity = this.#identities.get(modelId) ?? ''
+    if (catalog !== undefined)
+      return { ok: true, model: { catalog, folder: join(this.#folder, modelId), identity } }
     return { ok: false, error: { code: 'model_missing', message: 'It is not here.', retryable: true } }
   }
 }
