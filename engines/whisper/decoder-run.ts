@@ -82,8 +82,8 @@ export class DecoderRun implements Disposable {
   }
 
   /**
-   * Writes greedily as the wish says: so many steps behind each row's last token, or fewer where all rows have ended. Only a
-   * decoder that `writesAlone` does.
+   * Writes greedily as the wish says: so many steps behind each row's last token, or fewer where a row ends. Only a decoder
+   * that `writesAlone` does.
    */
   async write(wish: Wish): Promise<Stretch> {
     const last = wish.rows.map((row) => row.last)

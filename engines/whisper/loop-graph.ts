@@ -4,7 +4,7 @@ import { type ChoiceTokens, chooseToken, ofType, textOnly } from './loop-choice.
 import { type Branch, type MergedDecoder, splitMerged } from './merged-decoder.ts'
 
 /** Raise it with every change of the graph: graphs of other versions are built anew. */
-export const LOOP_VERSION = 2
+export const LOOP_VERSION = 3
 
 /** Inputs beside those of the decoder. */
 export const LOOP_INPUTS = {
@@ -32,8 +32,9 @@ export interface LoopSizes extends ChoiceTokens {
 
 /**
  * A merged decoder that writes by itself: what it does without a cache is as before; with one, the network for one token is
- * the body of a `Loop`, which chooses the likeliest token that may come and reads it again, so many steps or until all rows
- * have ended. Keys and values stay inside in the meantime.
+ * the body of a `Loop`, which chooses the likeliest token that may come and reads it again, so many steps or until a row ends:
+ * a row that goes on behind its end would change what networks of 8 bits make of the others, since they measure the batch as a
+ * whole. Keys and values stay inside in the meantime.
  *
  * In and out as the merged decoder (README.md), and in: `loop_steps`, `loop_suppressed` [token], `loop_is_monotonic`, of each
  * row [batch, 1] `loop_before_is_timestamp`, `loop_latest_timestamp`, `loop_timestamp_limit`, and `loop_heads.N` where layer N
@@ -109,14 +110,12 @@ function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Wr
         'input_ids',
         LOOP_INPUTS.before,
         LOOP_INPUTS.latest,
-        // No row has ended yet.
-        graph.node('Less', [LOOP_INPUTS.limit, graph.int(0)]),
         ofType(graph, noLogits, types.logits),
         ...own.map((name) => `past_key_values.${name}`),
       ],
     },
     (body, round) => {
-      const [last = '', before = '', latest = '', ended = '', , ...past] = round.carried
+      const [last = '', before = '', latest = '', , ...past] = round.carried
       const said = inlined(body, merged, merged.next, 'step_', {
         input_ids: last,
         ...Object.fromEntries(own.map((name, index) => [`past_key_values.${name}`, past[index] ?? ''])),
@@ -133,7 +132,6 @@ function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Wr
         isMonotonic: LOOP_INPUTS.isMonotonic,
       })
       const isEnd = body.node('Equal', [choice.token, body.int(sizes.endOfText)])
-      const over = body.node('Or', [ended, isEnd])
       const row = ['batch_size', 1]
       const scanned = [
         body.declare(body.node('Identity', [choice.token]), 'int64', row),
@@ -144,12 +142,11 @@ function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Wr
         scanned.push(body.declare(chosenHeads(body, attentions, said), types.attention, shape))
       }
       return {
-        condition: body.node('Not', [allTrue(body, over)]),
+        condition: body.node('Not', [anyTrue(body, isEnd)]),
         carried: [
           choice.token,
           choice.before,
           choice.latest,
-          over,
           said('logits'),
           ...own.map((name) => said(`present.${name}`)),
         ],
@@ -158,8 +155,8 @@ function writtenInLoop({ graph, merged, sizes, attentions, ...types }: Made): Wr
     },
   )
   const [tokens = '', logProbs = '', attention = null] = loop.scanned
-  const past = Object.fromEntries(own.map((name, index) => [name, loop.carried[index + 5] ?? '']))
-  return { tokens, logProbs, attention, logits: loop.carried[4] ?? '', past }
+  const past = Object.fromEntries(own.map((name, index) => [name, loop.carried[index + 4] ?? '']))
+  return { tokens, logProbs, attention, logits: loop.carried[3] ?? '', past }
 }
 
 /** The decoder's outputs: behind a prefix what the network says, else what the loop left. */
@@ -216,9 +213,9 @@ function byRow(graph: GraphBuilder, attention: Value): Value {
   return graph.node('Transpose', [steps], { attributes: { perm: [1, 2, 0, 3] } })
 }
 
-function allTrue(graph: GraphBuilder, values: Value): Value {
+function anyTrue(graph: GraphBuilder, values: Value): Value {
   const flat = graph.node('Reshape', [ofType(graph, values, 'int32'), graph.ints(-1)])
-  return ofType(graph, graph.reduce('ReduceMin', flat, [0], false), 'bool')
+  return ofType(graph, graph.reduce('ReduceMax', flat, [0], false), 'bool')
 }
 
 function attention(layer: number): string {

@@ -11,7 +11,7 @@ export interface Step {
   readonly attention: StepAttention
 }
 
-/** What the decoder wrote by itself. A row goes on behind its end token: what it says then means nothing. */
+/** What the decoder wrote by itself: to the step in which a row ended, or as many as were asked for. */
 export interface Stretch {
   readonly steps: number
   token(row: number, step: number): number
