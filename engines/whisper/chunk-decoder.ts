@@ -2,7 +2,7 @@ import { notNumbers } from '../onnx/not-numbers.ts'
 import type { ChunkAudio } from './chunk-audio.ts'
 import { CHUNK_SAMPLES, type Chunk, chunkSeconds, halved } from './chunks.ts'
 import { type Hidden, rowsOf } from './encoder.ts'
-import { type Generated, generate } from './generate.ts'
+import { type Generated, generate, heard } from './generate.ts'
 import { likeliestLanguage } from './language.ts'
 import type { WhisperModel } from './model-folder.ts'
 import { type Prefix, prefixOf } from './prompt.ts'
@@ -24,6 +24,7 @@ export interface Decoded extends Generated {
   readonly prefixLength: number
   readonly temperature: number
   readonly compressionRatio: number
+  readonly charactersPerSecond: number
   readonly verdict: Verdict
 }
 
@@ -85,8 +86,8 @@ export class ChunkDecoder {
     const { encoder } = this.#model
     const hidden = encoder.hidden(chunks.length)
     for (const [row, chunk] of chunks.entries()) {
-      this.#options.signal.throwIfAborted()
       await this.#audio.read(chunk, this.#samples)
+      await heard(this.#options.signal)
       await encoder.encode(this.#samples, hidden, row)
     }
     return hidden
@@ -135,7 +136,8 @@ export class ChunkDecoder {
       ...(onStep === undefined ? {} : { onStep }),
     })
     return generated.map((one, index) => {
-      const ratio = compressionRatio(textOf(one.tokens).trim())
+      const text = textOf(one.tokens).trim()
+      const ratio = compressionRatio(text)
       const decoding = { avgLogProb: one.avgLogProb, compressionRatio: ratio, noSpeechProb: one.noSpeechProb }
       return {
         ...one,
@@ -143,10 +145,17 @@ export class ChunkDecoder {
         prefixLength: prefix.tokens.length,
         temperature,
         compressionRatio: ratio,
+        charactersPerSecond: text.length / spokenSeconds(one.tokens, tokens.firstTimestamp),
         verdict: verdict(decoding),
       }
     })
   }
+}
+
+/** From the first timestamp to the last, one step at least. */
+function spokenSeconds(written: readonly number[], firstTimestamp: number): number {
+  const marks = written.filter((token) => token >= firstTimestamp)
+  return Math.max(1, (marks.at(-1) ?? 0) - (marks[0] ?? 0)) / STEPS_A_SECOND
 }
 
 /** What is kept when no temperature is left: of a text that is truly said again and again, the likeliest. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { notNumbers } from '../onnx/not-numbers.ts'
 import { AttentionLog } from './attention-log.ts'
 import type { Decoder } from './decoder.ts'
@@ -74,7 +75,7 @@ export async function generate(
     }
     onStep?.(texts.map(({ tokens }) => tokens))
   }
-  signal.throwIfAborted()
+  await heard(signal)
   const first = await run.first(prefix.tokens)
   settle((text, row) => {
     text.listen(first, row, prefix)
@@ -84,7 +85,7 @@ export async function generate(
   const rules = loopRules(request.rules)
   let steps = FIRST_STEPS
   while (active.length > 0) {
-    signal.throwIfAborted()
+    await heard(signal)
     if (!writesAlone) {
       const step = await run.next(active.map(({ last }) => last))
       settle((text, row) => {
@@ -101,6 +102,12 @@ export async function generate(
     settle((text, row) => text.take(stretch, row))
   }
   return texts.map((text) => text.result())
+}
+
+/** Throws where there was a cancel. A network holds the thread while it runs: what came meanwhile is read first. */
+export async function heard(signal: AbortSignal): Promise<void> {
+  await setImmediate()
+  signal.throwIfAborted()
 }
 
 /** How many steps take as long as a stretch should, after so many took so long. */

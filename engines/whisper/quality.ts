@@ -27,12 +27,23 @@ export function verdict(decoding: Decoding): Verdict {
   return 'good'
 }
 
+/** Nobody says more characters a second: fast English has 25. */
+const MOST_CHARACTERS_A_SECOND = 40
+
+export interface Repetition extends Decoding {
+  readonly isCut: boolean
+  /** Of the text, over the time from its first timestamp to its last. */
+  readonly charactersPerSecond: number
+}
+
 /**
  * Whether a text that repeats itself is kept when every temperature repeated it: people say things again and sing choruses.
- * A loop is what the model is unsure of, or never ends.
+ * A loop is what the model is unsure of, never ends, or says where it hears nobody speak or nobody could speak so fast.
  */
-export function isSaidAgain(first: Decoding & { readonly isCut: boolean }): boolean {
-  return !first.isCut && first.avgLogProb >= LOG_PROB_FLOOR
+export function isSaidAgain(first: Repetition): boolean {
+  const isHeard = first.noSpeechProb === null || first.noSpeechProb <= NO_SPEECH_LIMIT
+  const isSayable = first.charactersPerSecond <= MOST_CHARACTERS_A_SECOND
+  return !first.isCut && first.avgLogProb >= LOG_PROB_FLOOR && isHeard && isSayable
 }
 
 /** What is tried in turn: from 0 up, or only what the caller asked for. */

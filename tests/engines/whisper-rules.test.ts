@@ -112,7 +112,16 @@ describe('choosing a token', () => {
     expect(verdict({ ...good, avgLogProb: -1.1, noSpeechProb: 0.7 })).toBe('silence')
     expect(verdict({ ...good, avgLogProb: -1.1, noSpeechProb: null })).toBe('unlikely')
     expect(verdict({ ...good, compressionRatio: 2.5 })).toBe('repetition')
-    expect(isSaidAgain({ ...good, isCut: true })).toBe(false)
+    const again = { ...good, isCut: false, charactersPerSecond: 15 }
+    expect(isSaidAgain(again)).toBe(true)
+    expect(isSaidAgain({ ...again, noSpeechProb: null })).toBe(true)
+    for (const change of [
+      { isCut: true },
+      { avgLogProb: -1.1 },
+      { noSpeechProb: 0.7 },
+      { charactersPerSecond: 50 },
+    ])
+      expect(isSaidAgain({ ...again, ...change })).toBe(false)
     expect(compressionRatio('a '.repeat(60))).toBeGreaterThan(2.4)
     expect(compressionRatio('The quick brown fox jumps over the lazy dog.')).toBeLessThan(1)
     expect(compressionRatio('')).toBe(0)

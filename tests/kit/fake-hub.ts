@@ -41,6 +41,8 @@ export class FakeHub {
   /** Set: large files are sent from there. */
   storage: FakeHub | null = null
   ranges = true
+  /** How soon it tells how long a file is. */
+  tellsSizes: 'when_asked' | 'with_the_file' | 'never' = 'when_asked'
   /** Of the next downloads. */
   readonly faults: Fault[] = []
   /** Of the next download of a file, by `repository/path`. */
@@ -149,7 +151,7 @@ export class FakeHub {
     const headers: Record<string, string> = { 'x-repo-commit': this.commit, etag: `"${etag}"` }
     if (file.isLarge) {
       headers['x-linked-etag'] = `"${digest}"`
-      headers['x-linked-size'] = String(file.content.length)
+      if (this.tellsSizes === 'when_asked') headers['x-linked-size'] = String(file.content.length)
     }
     if (file.isLarge && this.storage !== null && !request.url?.startsWith('/blob/')) {
       this.storage.files.set(digest, file)
@@ -165,7 +167,9 @@ export class FakeHub {
       headers['content-range'] = `bytes ${start}-${file.content.length - 1}/${file.content.length}`
     const body = Buffer.from(file.content.subarray(start))
     if (fault?.kind === 'wrong-byte') body[fault.at] = (body[fault.at] ?? 0) ^ 1
-    if (fault?.kind !== 'short') headers['content-length'] = String(body.length)
+    const isTold =
+      this.tellsSizes === 'when_asked' || (this.tellsSizes === 'with_the_file' && request.method === 'GET')
+    if (fault?.kind !== 'short' && isTold) headers['content-length'] = String(body.length)
     response.writeHead(start > 0 ? 206 : 200, headers)
     if (request.method === 'HEAD') {
       response.end()

@@ -10,6 +10,7 @@ import {
   TARGET_POSITIONS,
   type WhisperSizes,
 } from './whisper-network.ts'
+import { ENDINGS, type InPrecision, modelIn, weightsIn } from './whisper-precision.ts'
 import {
   generationConfig,
   TOKENIZER_CONFIG,
@@ -20,7 +21,7 @@ import {
 import { ByteWeights, FloatWeights } from './whisper-weights.ts'
 
 /** Whisper folders in the public hub layout, with random weights: the true interface, no sense in the text. */
-export interface RandomWhisper {
+export interface RandomWhisper extends InPrecision {
   readonly seed: number
   readonly languages?: readonly string[]
   readonly melBins?: number
@@ -57,8 +58,11 @@ export function writeRandomWhisper(folder: string, options: RandomWhisper): Whis
     melBins,
     alignmentHeads: heads,
     suppressed: vocabulary.text.flatMap((token, id) => (isMark(token) ? [id] : [])),
-    encoder: encodeModel(encoderNetwork(sizes, new FloatWeights(seed))),
-    decoder: encodeModel(decoderNetwork(sizes, new FloatWeights(seed + 1, false), crossAttentions)),
+    encoder: encodeModel(modelIn(options, encoderNetwork(sizes, weightsIn(options, seed)))),
+    decoder: encodeModel(
+      modelIn(options, decoderNetwork(sizes, weightsIn(options, seed + 1, false), crossAttentions)),
+    ),
+    ending: ENDINGS[options.precision ?? 'fp32'],
   })
   return vocabulary
 }

@@ -16,11 +16,12 @@ export interface WhisperSizes {
 
 export const SOURCE_POSITIONS = 1500
 export const TARGET_POSITIONS = 448
+const OPSETS = { '': 17, 'com.microsoft': 1 }
 
 /** The encoder of the published exports: `input_features` → `last_hidden_state`. */
 export function encoderNetwork(sizes: WhisperSizes, weights: Weights): OnnxModel {
   const { d_model: width, num_mel_bins: bins } = sizes
-  const builder = graphBuilder('encoder')
+  const builder = graphBuilder('encoder', OPSETS)
   const features = builder.input('input_features', 'float32', ['batch_size', bins, 2 * SOURCE_POSITIONS])
   const net = new Network(builder, sizes, weights)
   const first = net.gelu(net.convolution(features, bins, 1, 'conv1'))
@@ -48,7 +49,7 @@ export function encoderNetwork(sizes: WhisperSizes, weights: Weights): OnnxModel
  */
 export function decoderNetwork(sizes: WhisperSizes, weights: Weights, crossAttentions: boolean): OnnxModel {
   const { d_model: width, heads } = sizes
-  const builder = graphBuilder('decoder_merged')
+  const builder = graphBuilder('decoder_merged', OPSETS)
   const size = width / heads
   const ids = builder.input('input_ids', 'int64', ['batch_size', 'decoder_sequence_length'])
   const encoded = builder.input('encoder_hidden_states', 'float32', ['batch_size', 'encoder_length', width])
@@ -191,7 +192,8 @@ class Network {
   }
 
   project(value: Value): Value {
-    return this.#weights.project(this.builder, value, 'embed')
+    const { d_model: width, vocab_size: tokens } = this.sizes
+    return this.#weights.project(this.builder, value, 'embed', width, tokens)
   }
 
   embed(ids: Value): Value {

@@ -5,6 +5,7 @@ import type { WhisperModel } from '#engines/whisper/model-folder.ts'
 import { prefixOf } from '#engines/whisper/prompt.ts'
 import { splitSegments, trailingSegment } from '#engines/whisper/segments.ts'
 import { tokenFrames } from '#engines/whisper/time-warping.ts'
+import { asFloats, asType } from '#engines/whisper/values.ts'
 import { timedWords } from '#engines/whisper/word-times.ts'
 import type { WhisperVocabulary } from '#tests/kit/whisper-vocabulary.ts'
 import type { Peer } from './peer.ts'
@@ -18,6 +19,13 @@ export interface Case {
   readonly seconds: number
   readonly vocabulary: WhisperVocabulary
   readonly tokenLimit: number
+  /** The peer takes our features: what is rounded to few bits makes steps of any difference. */
+  readonly hearsOurs: boolean
+  /**
+   * Inside it counts in half floats. Where the decoder writes by itself the runtime leaves out the rounding of what it gives,
+   * and the peer's is rounded.
+   */
+  readonly isHalf: boolean
 }
 
 export interface Difference {
@@ -68,6 +76,7 @@ export async function compareCase(
   const { firstTimestamp } = model.tokens
   const theirs = await peer.call<PeerResult>('generate', {
     audio: one.audio,
+    features: one.hearsOurs ? await model.encoder.features(padded(one.samples)) : null,
     tokenLimit: one.tokenLimit,
     frames,
     rules:
@@ -87,11 +96,13 @@ export async function compareCase(
   const apart = firstDifference(written, theirs.tokens)
   const found = { tokens: written.length, times: 0, words: 0 }
   if (apart !== -1) {
-    const gap = await gapAt(model, request, rules, written.slice(0, apart))
+    const [best, second] = await bestAt(model, request, rules, written.slice(0, apart))
+    const gap = best - second
+    const isExplained = gap <= CLOSE || (one.isHalf && rounded([best])[0] === rounded([second])[0])
     const what = `token ${apart} is ${written[apart]}, theirs ${theirs.tokens[apart]}`
-    return { ...found, differences: [{ where, what, gap, isExplained: gap <= CLOSE }] }
+    return { ...found, differences: [{ where, what, gap, isExplained }] }
   }
-  const times = peerTimes(ours, request.prefix.tokens.length)
+  const times = peerTimes(ours, request.prefix.tokens.length, one.isHalf)
   const differences: Difference[] = []
   const wrongTime = times.findIndex((time, index) => Math.abs(time - (theirs.times[index] ?? -1)) > 1e-6)
   if (wrongTime !== -1)
@@ -104,9 +115,11 @@ export async function compareCase(
   const shown = words.map((word, index) =>
     show(isOpen && index === words.length - 1 ? { ...word, end: null } : word),
   )
-  const wrongWord = firstDifference(shown, (theirs.words ?? []).map(show))
+  // A word of nothing but white space is none.
+  const theirWords = (theirs.words ?? []).filter(({ text }) => text.trim() !== '')
+  const wrongWord = firstDifference(shown, theirWords.map(show))
   if (wrongWord !== -1) {
-    const their = theirs.words?.[wrongWord]
+    const their = theirWords[wrongWord]
     const what = `word ${wrongWord} is ${JSON.stringify(words[wrongWord])}, theirs ${JSON.stringify(their)}`
     differences.push(unexplained(where, what))
   }
@@ -139,9 +152,11 @@ async function requestFor(
  * The peer gives a token the time of the row that read it; the engine, as the reference, that of the row that wrote it. Its
  * last token has no row, and takes the time before.
  */
-function peerTimes(ours: Generated, prefixLength: number): number[] {
+function peerTimes(ours: Generated, prefixLength: number, isHalf: boolean): number[] {
   if (ours.attention === null) return []
-  const frames = Array.from(tokenFrames(ours.attention, prefixLength, 7))
+  const { weights } = ours.attention
+  const attention = isHalf ? { ...ours.attention, weights: rounded(weights) } : ours.attention
+  const frames = Array.from(tokenFrames(attention, prefixLength, 7))
   return [...frames, frames.at(-1) ?? 0].map((frame) => Math.round(frame * 0.02 * 100) / 100)
 }
 
@@ -164,19 +179,25 @@ function wordsOf(model: WhisperModel, ours: Generated, times: readonly number[])
   )
 }
 
-/** How far apart the best two were behind these tokens. */
-async function gapAt(
+/** The best two logits behind these tokens, as they come step by step. */
+async function bestAt(
   model: WhisperModel,
   request: GenerateRequest,
   rules: LogitRules,
   written: readonly number[],
-): Promise<number> {
-  const run = await model.decoder.begin(request.hidden, [])
-  const step = await run.first([...request.prefix.tokens, ...written])
+): Promise<readonly [best: number, second: number]> {
+  using run = await model.decoder.begin(request.hidden, [])
+  let step = await run.first(request.prefix.tokens)
+  for (const token of written) step = await run.next([token])
   const last = step.logits(0, step.positions - 1)
   applyRules(last, written, rules, 1500)
   const [best = 0, second = 0] = last.toSorted().reverse()
-  return best - second
+  return [best, second]
+}
+
+/** To half floats and back. */
+function rounded(numbers: ArrayLike<number>): Float32Array {
+  return asFloats(asType(Float32Array.from(numbers), 'float16'))
 }
 
 function padded(samples: Float32Array): Float32Array {

@@ -6,12 +6,13 @@ import {
   env,
   LogitsProcessor,
   LogitsProcessorList,
+  Tensor,
   WhisperForConditionalGeneration,
 } from '@huggingface/transformers'
 
 /**
  * transformers.js in a process of its own. Each message is `{ id, call, ... }`, each answer `{ id, result }` or `{ id, error }`.
- * Audio comes as the path of a file of float32 samples.
+ * Audio comes as the path of a file of float32 samples; features may come beside it, and are heard instead.
  */
 env.allowRemoteModels = false
 
@@ -52,9 +53,12 @@ async function features({ audio }) {
 }
 
 /** Greedy with timestamps. With `rules` the reference's rules that this library leaves out are put before its own. */
-async function generate({ audio, tokenLimit, frames, rules, words }) {
+async function generate({ audio, features, tokenLimit, frames, rules, words }) {
   const { model, tokenizer } = loaded
-  const { input_features } = await loaded.processor(samplesOf(audio))
+  const input_features =
+    features === null
+      ? (await loaded.processor(samplesOf(audio))).input_features
+      : new Tensor('float32', features, [1, features.length / 3000, 3000])
   const logits_processor = new LogitsProcessorList()
   if (rules !== null) logits_processor.push(new ReferenceRules(rules))
   const multilingual = model.generation_config.is_multilingual
