@@ -188,19 +188,23 @@ describe('[PR14] splitting holds no more of a long recording than of a short one
     const request = { path, fileName: null, limitSeconds: 1000, maxChannels: MAX_CHANNELS, signal }
     const { chunks } = await decodeAudio(request, only(decoder))
     let most = 0
+    const lengths = new Set<number>()
     for await (const chunk of chunks) {
-      expect(chunk.channels.map(({ length }) => length)).toEqual(Array(channels).fill(chunk.samples.length))
+      for (const { length } of chunk.channels) lengths.add(length - chunk.samples.length)
+      lengths.add(chunk.channels.length - channels)
       most = Math.max(most, chunk.samples.length * channels)
     }
+    // Every chunk has every channel, each as long as the mix.
+    expect(lengths).toEqual(new Set([0]))
     return most
   }
 
   it.each(DECODERS)('%s: a chunk is bounded, whatever the length and the channels', async (decoder) => {
     for (const [seconds, channels] of [
-      [4, 2],
-      [20, 2],
-      [2, 32],
-      [6, 32],
+      [2, 2],
+      [10, 2],
+      [1, 32],
+      [3, 32],
     ] as const)
       expect(await largest(decoder, seconds, channels)).toBeLessThan(100_000)
   })
