@@ -11,7 +11,7 @@ import { openSearch } from './open-search.ts'
 import { CtcRecognizer, type Recognizer, TransducerRecognizer } from './recognizer.ts'
 import { openNetwork } from './sessions.ts'
 import { portsOf } from './step-model.ts'
-import { heardInTrial, trialSound } from './trial.ts'
+import { encodedInTrial, tryCtc } from './trial.ts'
 import { Vocabulary, VocabularyError } from './vocabulary.ts'
 
 /** A loaded model: its networks, and what their outputs mean. */
@@ -74,10 +74,11 @@ async function openRecognizer(
     subsampling: config.subsampling_factor,
     invalid: (file, problem) => invalidModel(files.runtimeModelId, file, problem),
   }
-  const heard = await tried(files, networkFile, () =>
-    heardInTrial(acoustics, kind === 'ctc' ? vocabulary.size : null),
-  )
-  if (kind === 'ctc') return new CtcRecognizer(acoustics, vocabulary.size)
+  if (kind === 'ctc') {
+    await tried(files, networkFile, () => tryCtc(acoustics, vocabulary.size))
+    return new CtcRecognizer(acoustics, vocabulary.size)
+  }
+  const heard = await tried(files, networkFile, () => encodedInTrial(acoustics))
   const name = `decoder_joint-model${suffix}.onnx`
   const search = await openSearch({
     files,
@@ -91,9 +92,8 @@ async function openRecognizer(
     },
   })
   releasedOnError(() => search.release())
-  const recognizer = new TransducerRecognizer(acoustics, search)
-  await tried(files, name, () => recognizer.recognize([trialSound()], async () => {}))
-  return recognizer
+  await tried(files, name, () => search.search(heard, async () => {}))
+  return new TransducerRecognizer(acoustics, search)
 }
 
 /** What a network does not do in a trial it will never do; but for want of memory. */
