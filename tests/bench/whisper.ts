@@ -8,6 +8,7 @@ import { baseWhisper } from '#tests/kit/whisper-models.ts'
 import { Peer } from '#tests/parity/peer.ts'
 import { type Bench, median, type Report } from './bench.ts'
 import { FRAMES, MULTIPLIED_FLOP, type Pass, sound, WIDE, WIDTH } from './kit/whisper-passes.ts'
+import { loading } from './whisper-load.ts'
 
 /**
  * The whisper engine with a random network of Whisper-base's sizes, on 30 s of sound and one thread: against transformers.js,
@@ -33,6 +34,7 @@ export const bench: Bench = {
     await batched(report, 'float', { name: 'fp32', least: 1.3 })
     await batched(report, 'int8-decoder', { name: 'int8', least: 2 })
     await encoderShare(report)
+    for (const variant of ['float', 'int8'] as const) await loading(report, variant)
   },
 }
 
