@@ -33,10 +33,10 @@ export const command: Command = {
        dalston models import ID FOLDER [--agent-data DIR]
 where: --agent ID or NAME, or --label LABEL; without either, every agent of the pool (--pool NAME).
 \`ps\` shows what lies in memory. \`pull\` brings a model's files to the agents' disks and shows how far they are. \`rm\` deletes
-them; \`pin\` keeps a model on disk and in memory; \`prefetch\` loads it now. \`cancel\` ends what agents have not
-done yet of one of these; --no-wait prints its id. \`add\` reads the file list of a hub's repository
-and writes an entry for it into the data folder of this machine's agent; HF_TOKEN is for repositories that ask for one. \`import\` takes a model's
-files from a folder of this machine, without a network. All but add and import take --server URL.`,
+them; \`pin\` keeps a model on disk and in memory; \`prefetch\` loads it now. \`cancel\` ends what agents have not done yet of one of
+these; --no-wait prints its id. \`add\` reads the file list of a hub's repository and writes an entry for it into the data folder of
+this machine's agent; HF_TOKEN is for repositories that ask for one. \`import\` takes a model's files from a folder of this
+machine, without a network. All but add and import take --server URL.`,
   run([verb, ...parameters], io) {
     const run = verb === undefined || !Object.hasOwn(VERBS, verb) ? undefined : VERBS[verb]
     if (run !== undefined) return run(parameters, io)
