@@ -25,7 +25,7 @@ export interface SegmentOptions {
 }
 
 /** Less than this is not worth another look, neither what is left nor what was passed: what was said of it stands. */
-export const LEAST_REST_SECONDS = 1
+const LEAST_REST_SECONDS = 1
 
 /** A decoded chunk as segments at the times of the recording. Uses up its attention. Pure. */
 export function chunkSegments(decoded: Decoded, options: SegmentOptions): ChunkSegments {

@@ -4,12 +4,12 @@ import { DecoderRun } from './decoder-run.ts'
 import { type Hidden, sizesOf, typeOf } from './encoder.ts'
 import { SpareBlock } from './key-values.ts'
 import { headsInput, LOOP_INPUTS } from './loop-graph.ts'
-import type { LoopPorts } from './loop-inputs.ts'
+import { type LoopPorts, noRules } from './loop-inputs.ts'
 import type { NetworkConfig } from './model-config.ts'
 import type { Head } from './step-attention.ts'
 import type { NumberType } from './values.ts'
 
-export const PAST_PARTS = ['decoder.key', 'decoder.value', 'encoder.key', 'encoder.value'] as const
+const PAST_PARTS = ['decoder.key', 'decoder.value', 'encoder.key', 'encoder.value'] as const
 
 /** 128 MB: a prompt of 224 tokens has 47 MB of logits a row. */
 const FIRST_LOGITS = 2 ** 25
@@ -64,7 +64,12 @@ export class Decoder {
       encoderPositions: config.max_source_positions,
       attentionLayers,
       loop: writesAlone
-        ? { vocabularySize: config.vocab_size, firstTimestamp: tokens.firstTimestamp, attentionLayers }
+        ? {
+            vocabularySize: config.vocab_size,
+            firstTimestamp: tokens.firstTimestamp,
+            attentionLayers,
+            noRules: noRules(config.vocab_size),
+          }
         : null,
       keepsLogits: session.inputNames.includes('num_logits_to_keep'),
     }

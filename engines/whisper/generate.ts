@@ -68,7 +68,7 @@ export async function generate(
   using run = await decoder.begin(request.hidden, request.heads)
   const texts = request.rows.map((row) => new RowText(row, request, decoder.file))
   const active = [...texts]
-  const settle = (write: (text: RowText, row: number) => boolean) => {
+  const settle = (write: Write) => {
     for (let row = active.length - 1; row >= 0; row--) {
       const text = active[row]
       if (text !== undefined && !write(text, row)) dropRow(run, active, row)
@@ -82,26 +82,44 @@ export async function generate(
     return text.write(first, row)
   })
   const writesAlone = decoder.writesAlone && request.temperature === 0 && way === 'as it can'
-  const rules = loopRules(request.rules)
-  let steps = FIRST_STEPS
+  const advance = writesAlone ? stretches(run, active, request) : steps(run, active)
   while (active.length > 0) {
     await heard(signal)
-    if (!writesAlone) {
-      const step = await run.next(active.map(({ last }) => last))
-      settle((text, row) => {
-        text.attend(step.attention, row, 0)
-        return text.write(step, row)
-      })
-      continue
-    }
-    const start = performance.now()
-    const rows = active.map((text) => text.state())
-    const room = request.tokenLimit - (active[0]?.tokens.length ?? 0)
-    const stretch = await run.write({ steps: Math.min(steps, room), rules, rows })
-    steps = pace(stretch.steps, performance.now() - start)
-    settle((text, row) => text.take(stretch, row))
+    settle(await advance())
   }
   return texts.map((text) => text.result())
+}
+
+/** Adds to a row what a run gave it; false where the row is over. */
+type Write = (text: RowText, row: number) => boolean
+
+/** A token at a time. */
+function steps(run: DecoderRun, active: readonly RowText[]): () => Promise<Write> {
+  return async () => {
+    const step = await run.next(active.map(({ last }) => last))
+    return (text, row) => {
+      text.attend(step.attention, row, 0)
+      return text.write(step, row)
+    }
+  }
+}
+
+/** What the decoder writes by itself in a moment; how many steps that are, the one before tells. */
+function stretches(
+  run: DecoderRun,
+  active: readonly RowText[],
+  request: GenerateRequest,
+): () => Promise<Write> {
+  const rules = loopRules(request.rules)
+  let most = FIRST_STEPS
+  return async () => {
+    const start = performance.now()
+    const room = request.tokenLimit - (active[0]?.tokens.length ?? 0)
+    const rows = active.map((text) => text.state())
+    const stretch = await run.write({ steps: Math.min(most, room), rules, rows })
+    most = pace(stretch.steps, performance.now() - start)
+    return (text, row) => text.take(stretch, row)
+  }
 }
 
 /** Throws where there was a cancel. A network holds the thread while it runs: what came meanwhile is read first. */

@@ -30,6 +30,11 @@ export interface RowState {
   readonly timestampLimit: number
 }
 
+/** Rules that forbid nothing, for a decoder that is asked for single steps. */
+export function noRules(vocabularySize: number): LoopRules {
+  return { suppressed: new Float32Array(vocabularySize), isMonotonic: false }
+}
+
 export function loopRules({ tokens, suppressed, isMonotonic }: LogitRules): LoopRules {
   const all = new Float32Array(tokens.vocabularySize)
   for (const token of suppressed) all[token] = NEVER
@@ -57,21 +62,20 @@ export interface LoopPorts {
   readonly firstTimestamp: number
   /** Layers that give their cross-attention. */
   readonly attentionLayers: readonly number[]
+  /** `noRules`: a step's inputs are fed for each token, and these have the size of a vocabulary. */
+  readonly noRules: LoopRules
 }
 
 /** The inputs beside the decoder's own. Without a wish: one step by which nothing is chosen. */
 export function loopInputs(
   { Tensor }: Awaited<ReturnType<typeof onnxRuntime>>,
-  { vocabularySize, firstTimestamp, attentionLayers }: LoopPorts,
+  { vocabularySize, firstTimestamp, attentionLayers, noRules }: LoopPorts,
   heads: readonly Head[],
   rows: number,
   wish: Wish | null,
 ): Record<string, Tensor> {
   const states = wish?.rows ?? Array.from({ length: rows }, () => null)
-  const { suppressed, isMonotonic } = wish?.rules ?? {
-    suppressed: new Float32Array(vocabularySize),
-    isMonotonic: false,
-  }
+  const { suppressed, isMonotonic } = wish?.rules ?? noRules
   const integers = (of: (state: RowState | null) => number) =>
     new Tensor(
       'int64',

@@ -38,7 +38,7 @@ export function roomFor(what: string, type: NumberType, length: number): Numbers
   }
 }
 
-export function isMemoryError(error: unknown): boolean {
+function isMemoryError(error: unknown): boolean {
   return OUT_OF_MEMORY.test(error instanceof Error ? error.message : String(error))
 }
 

@@ -22,11 +22,6 @@ export function numberTensor({ Tensor }: Onnx, numbers: Numbers, dims: readonly 
   return Object.assign(tensor, { cpuData: numbers })
 }
 
-/** A tensor that a network gave, as one that it takes. */
-export function fedBack(onnx: Onnx, tensor: Tensor, name: string): Tensor {
-  return tensor.type === 'float16' ? numberTensor(onnx, numbersOf(tensor, name), tensor.dims) : tensor
-}
-
 /** A tensor's numbers where they lie. */
 export function numbersOf(tensor: Tensor, name: string): Numbers {
   const { data, type } = tensor
@@ -37,13 +32,11 @@ export function numbersOf(tensor: Tensor, name: string): Numbers {
   throw new TypeError(`expected ${name} as float32 or float16, came ${type}`)
 }
 
-/** As float32; where they are that already, the same array. `into` is used where it is long enough. */
-export function asFloats(numbers: Numbers, into: Float32Array | null = null): Float32Array {
+/** As float32; where they are that already, the same array. */
+export function asFloats(numbers: Numbers): Float32Array {
   if (numbers instanceof Float32Array) return numbers
-  const floats = into !== null && into.length >= numbers.length ? into : new Float32Array(numbers.length)
   const table = halfTable()
-  for (let index = 0; index < numbers.length; index++) floats[index] = table[numbers[index] ?? 0] ?? 0
-  return floats.length === numbers.length ? floats : floats.subarray(0, numbers.length)
+  return Float32Array.from(numbers, (bits) => table[bits] ?? 0)
 }
 
 /** As the type that a network wants. */
