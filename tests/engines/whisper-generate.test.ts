@@ -1,14 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CHUNK_SAMPLES } from '#engines/whisper/chunks.ts'
 import type { DecoderRun } from '#engines/whisper/decoder-run.ts'
 import { type Hidden, rowsOf } from '#engines/whisper/encoder.ts'
 import { type Generated, generate } from '#engines/whisper/generate.ts'
 import { loadModel, releaseModel, type WhisperModel } from '#engines/whisper/model-folder.ts'
 import { prefixOf } from '#engines/whisper/prompt.ts'
 import { seededRandom } from '#engines/whisper/sampling.ts'
-import { seeded } from '#tests/kit/seeded.ts'
+import { modelFilesIn } from '#tests/kit/engine-runs.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { writeRandomWhisper } from '#tests/kit/whisper-models.ts'
+import {
+  allTextFrom,
+  expectSame,
+  greedyRequest,
+  heardIn,
+  largest,
+  noiseOf,
+} from '#tests/kit/whisper-requests.ts'
 
 const folder = new TempFolder()
 let model: WhisperModel
@@ -17,13 +24,8 @@ const ROWS = 4
 
 beforeAll(async () => {
   writeRandomWhisper(folder.path, { seed: 9 })
-  model = await loadModel({ runtimeModelId: 'random', folder: folder.path, threads: 1, device: 'cpu' })
-  hidden = model.encoder.hidden(ROWS)
-  for (let row = 0; row < ROWS; row++) {
-    const random = seeded(row)
-    const samples = Float32Array.from({ length: CHUNK_SAMPLES }, () => (random() - 0.5) * (0.01 + row / 3))
-    await model.encoder.encode(samples, hidden, row)
-  }
+  model = await loadModel(modelFilesIn(folder.path))
+  hidden = await heardIn(model, ROWS, (row) => noiseOf(row, 0.01))
 })
 afterAll(async () => {
   await releaseModel(model)
@@ -40,32 +42,18 @@ interface Asked {
 /** Rows of the hidden states, decoded together. */
 function decode(rows: readonly number[], asked: Asked = {}): Promise<Generated[]> {
   const { conditioning = [], temperature = 0, hasFewTokens = false } = asked
-  const most = Int32Array.from({ length: model.tokens.endOfText - 8 }, (_, index) => 8 + index)
-  return generate(model.decoder, {
-    hidden: rowsOf(hidden, rows),
+  const request = greedyRequest(model, rowsOf(hidden, rows), {
     rows: rows.map((row) => ({
       lastTimestamp: hasFewTokens ? 4 : 60 + 300 * row,
       frames: 200 + 300 * row,
       random: seededRandom(row),
     })),
     prefix: prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning }),
-    rules: hasFewTokens ? { ...model.rules, suppressed: most } : model.rules,
     temperature,
     tokenLimit: 40,
-    noSpeech: model.tokens.noSpeech,
-    heads: model.heads,
-    signal: new AbortController().signal,
   })
-}
-
-function expectSame(ours: Generated, theirs: Generated | undefined): void {
-  expect(ours.tokens).toEqual(theirs?.tokens)
-  expect(ours.isCut).toBe(theirs?.isCut)
-  expect(ours.avgLogProb).toBeCloseTo(theirs?.avgLogProb ?? Number.NaN, 3)
-  expect(ours.noSpeechProb).toBeCloseTo(theirs?.noSpeechProb ?? Number.NaN, 4)
-  const [mine, other] = [ours.attention, theirs?.attention]
-  expect([mine?.heads, mine?.tokens, mine?.frames]).toEqual([other?.heads, other?.tokens, other?.frames])
-  expect(largest(mine?.weights, other?.weights)).toBeLessThan(1e-4)
+  const suppressed = hasFewTokens ? allTextFrom(model, 8) : model.rules.suppressed
+  return generate(model.decoder, { ...request, rules: { ...model.rules, suppressed } })
 }
 
 describe('decoding a batch', () => {
@@ -173,11 +161,6 @@ describe('decoding a batch', () => {
     expect((await decode([1]))[0]?.tokens).not.toEqual(first?.tokens)
   })
 })
-
-function largest(left: Float32Array | undefined, right: Float32Array | undefined): number {
-  if (left === undefined || left.length !== right?.length) return Number.POSITIVE_INFINITY
-  return left.reduce((most, value, index) => Math.max(most, Math.abs(value - (right[index] ?? 0))), 0)
-}
 
 function everywhere(rows: number, positions: number): [number, number][] {
   return Array.from({ length: rows * positions }, (_, at) => [Math.floor(at / positions), at % positions])

@@ -5,15 +5,13 @@ import type { OnnxGraph, OnnxNode } from '#engines/onnx/graph.ts'
 import { graphBuilder } from '#engines/onnx/graph-builder.ts'
 import { decodeModel } from '#engines/onnx/read-model.ts'
 import { writeModelFile } from '#engines/onnx/write-model.ts'
-import { CHUNK_SAMPLES } from '#engines/whisper/chunks.ts'
-import { type Generated, type GenerateRequest, generate } from '#engines/whisper/generate.ts'
+import { generate } from '#engines/whisper/generate.ts'
 import { splitMerged } from '#engines/whisper/merged-decoder.ts'
-import { loadModel, releaseModel, type WhisperModel } from '#engines/whisper/model-folder.ts'
-import { prefixOf } from '#engines/whisper/prompt.ts'
+import { loadModel, releaseModel } from '#engines/whisper/model-folder.ts'
 import { modelFilesIn } from '#tests/kit/engine-runs.ts'
-import { seeded } from '#tests/kit/seeded.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { writeRandomWhisper } from '#tests/kit/whisper-models.ts'
+import { allTextFrom, expectSame, greedyRequest, heardIn, noiseOf } from '#tests/kit/whisper-requests.ts'
 import { whisperTones, writeWhisperToneModel } from '#tests/kit/whisper-tones.ts'
 
 const folder = new TempFolder()
@@ -34,64 +32,18 @@ function loopsIn(path: string): string[] {
 describe('a decoder that writes by itself', () => {
   const ROWS = 3
 
-  async function requestFor(
-    model: WhisperModel,
-    soundOf: (row: number) => Float32Array,
-    rules = model.rules,
-  ): Promise<GenerateRequest> {
-    const hidden = model.encoder.hidden(ROWS)
-    for (let row = 0; row < ROWS; row++) {
-      const samples = new Float32Array(CHUNK_SAMPLES)
-      samples.set(soundOf(row))
-      await model.encoder.encode(samples, hidden, row)
-    }
-    return {
-      hidden,
-      rows: Array.from({ length: ROWS }, (_, row) => ({
-        lastTimestamp: 40 + 500 * row,
-        frames: 300 + 200 * row,
-        random: () => 0,
-      })),
-      prefix: prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning: [] }),
-      rules,
-      temperature: 0,
-      tokenLimit: 90,
-      noSpeech: model.tokens.noSpeech,
-      heads: model.heads,
-      signal: new AbortController().signal,
-    }
-  }
-
-  function expectSame(ours: Generated, theirs: Generated | undefined): void {
-    expect(ours.tokens).toEqual(theirs?.tokens)
-    expect(ours.isCut).toBe(theirs?.isCut)
-    expect(ours.avgLogProb).toBeCloseTo(theirs?.avgLogProb ?? Number.NaN, 3)
-    const [mine, other] = [ours.attention, theirs?.attention]
-    expect([mine?.heads, mine?.tokens, mine?.frames]).toEqual([other?.heads, other?.tokens, other?.frames])
-    const apart = mine?.weights.reduce(
-      (most, value, at) => Math.max(most, Math.abs(value - (other?.weights[at] ?? 0))),
-      0,
-    )
-    expect(apart).toBeLessThan(1e-4)
-  }
-
-  function noise(row: number): Float32Array {
-    const random = seeded(row)
-    return Float32Array.from({ length: CHUNK_SAMPLES }, () => (random() - 0.5) * (0.1 + row / 3))
-  }
-
   it('[WH18] writes what its steps write: tokens, probabilities, attention', async () => {
     for (const seed of [1, 2]) {
       const model = await loadModel(modelFilesIn(randomFolder(seed)))
       expect(model.decoder.writesAlone).toBe(true)
-      // With few tokens to choose from, timestamps come often.
-      const most = Int32Array.from({ length: model.tokens.endOfText - 12 }, (_, index) => 12 + index)
+      const hidden = await heardIn(model, ROWS, noiseOf)
+      const suppressed = allTextFrom(model, 12)
       for (const rules of [
         model.rules,
-        { ...model.rules, suppressed: most },
-        { ...model.rules, suppressed: most, isMonotonic: false },
+        { ...model.rules, suppressed },
+        { ...model.rules, suppressed, isMonotonic: false },
       ]) {
-        const request = await requestFor(model, noise, rules)
+        const request = greedyRequest(model, hidden, { rules })
         const steps = await generate(model.decoder, request, 'step by step')
         for (const [row, ours] of (await generate(model.decoder, request)).entries())
           expectSame(ours, steps[row])
@@ -105,7 +57,8 @@ describe('a decoder that writes by itself', () => {
     writeWhisperToneModel(path)
     const model = await loadModel(modelFilesIn(path))
     const texts = ['cat', 'the cat sat on the mat so it was', 'so it was']
-    const request = await requestFor(model, (row) => whisperTones([texts[row] ?? '']))
+    const hidden = await heardIn(model, ROWS, (row) => whisperTones([texts[row] ?? '']))
+    const request = greedyRequest(model, hidden)
     const steps = await generate(model.decoder, request, 'step by step')
     const alone = await generate(model.decoder, request)
     for (const [row, ours] of alone.entries()) {

@@ -5,12 +5,11 @@ import { rowsOf } from '#engines/whisper/encoder.ts'
 import { type Generated, type GenerateRequest, generate } from '#engines/whisper/generate.ts'
 import { applyRules } from '#engines/whisper/logit-rules.ts'
 import { loadModel, releaseModel, type WhisperModel } from '#engines/whisper/model-folder.ts'
-import { prefixOf } from '#engines/whisper/prompt.ts'
 import { modelFilesIn } from '#tests/kit/engine-runs.ts'
-import { seeded } from '#tests/kit/seeded.ts'
 import { TempFolder } from '#tests/kit/temp-folder.ts'
 import { writeRandomWhisper } from '#tests/kit/whisper-models.ts'
 import { ENDINGS, type InPrecision } from '#tests/kit/whisper-precision.ts'
+import { greedyRequest, heardIn, noiseOf } from '#tests/kit/whisper-requests.ts'
 
 const folder = new TempFolder()
 afterAll(() => folder[Symbol.dispose]())
@@ -31,31 +30,6 @@ const cases: readonly (readonly [string, Case])[] = [
   ['4 bits and half floats', { precision: 'q4f16', outside: 'float16', accuracyLevel: 4 }],
 ]
 
-/** Greedy, with all that times are made of. */
-async function requestFor(model: WhisperModel): Promise<GenerateRequest> {
-  const hidden = model.encoder.hidden(ROWS)
-  for (let row = 0; row < ROWS; row++) {
-    const random = seeded(row)
-    const samples = Float32Array.from({ length: CHUNK_SAMPLES }, () => (random() - 0.5) * (0.1 + row / 3))
-    await model.encoder.encode(samples, hidden, row)
-  }
-  return {
-    hidden,
-    rows: Array.from({ length: ROWS }, (_, row) => ({
-      lastTimestamp: 40 + 500 * row,
-      frames: 300 + 200 * row,
-      random: () => 0,
-    })),
-    prefix: prefixOf(model.tokens, { language: 'en', task: 'transcribe', conditioning: [] }),
-    rules: model.rules,
-    temperature: 0,
-    tokenLimit: 90,
-    noSpeech: model.tokens.noSpeech,
-    heads: model.heads,
-    signal: new AbortController().signal,
-  }
-}
-
 function ofRow(request: GenerateRequest, row: number): GenerateRequest {
   return { ...request, hidden: rowsOf(request.hidden, [row]), rows: request.rows.slice(row, row + 1) }
 }
@@ -69,7 +43,7 @@ describe.each(cases)('a model in %s', (_, options) => {
     const path = folder.fresh('random')
     writeRandomWhisper(path, { seed: 4, ...options })
     model = await loadModel(modelFilesIn(path))
-    request = await requestFor(model)
+    request = greedyRequest(model, await heardIn(model, ROWS, noiseOf))
     together = await generate(model.decoder, request)
   })
   afterAll(() => releaseModel(model))
