@@ -1,20 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { AgentView, EngineView, JoinTokenView } from '#protocol/api.ts'
 import { JoinTokenId, ModelId } from '#protocol/ids.ts'
-import { json, problem, type ScriptedServer, scriptedServer } from '#tests/client/kit/scripted-server.ts'
+import { json, problem } from '#tests/client/kit/scripted-server.ts'
 import { AGENT_ID, anAgent, anEngine } from '#tests/site/kit/builders.ts'
-import { Terminal } from './kit/terminal.ts'
-
-let server: ScriptedServer
-let terminal: Terminal
-beforeEach(async () => {
-  server = await scriptedServer()
-  terminal = new Terminal({ DALSTON_SERVER: server.address, DALSTON_API_KEY: 'dk_test' })
-})
-afterEach(async () => {
-  terminal.close()
-  await server[Symbol.asyncDispose]()
-})
+import { server, terminal } from './kit/served.ts'
 
 const asked = () =>
   server.requests.map(({ method, path, body }) => [method, path, JSON.parse(body.toString() || 'null')])

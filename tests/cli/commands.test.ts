@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { COMMANDS } from '#cli/commands.ts'
 import { keyPrefix } from '#protocol/key.ts'
 import {
@@ -14,27 +14,10 @@ import {
   JOB_ID,
   snapshot,
 } from '#tests/client/kit/jobs.ts'
-import {
-  json,
-  type ScriptedServer,
-  scriptedServer,
-  sse,
-  stream,
-  text,
-} from '#tests/client/kit/scripted-server.ts'
-import { Terminal } from './kit/terminal.ts'
+import { json, sse, stream, text } from '#tests/client/kit/scripted-server.ts'
+import { server, terminal } from './kit/served.ts'
 
 const JOB = `/v1/audio/transcriptions/${JOB_ID}`
-let server: ScriptedServer
-let terminal: Terminal
-beforeEach(async () => {
-  server = await scriptedServer()
-  terminal = new Terminal({ DALSTON_SERVER: server.address, DALSTON_API_KEY: 'dk_test' })
-})
-afterEach(async () => {
-  terminal.close()
-  await server[Symbol.asyncDispose]()
-})
 
 test.each([
   [['nope'], 'no such command: nope'],

@@ -1,24 +1,7 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import {
-  json,
-  problem,
-  type ScriptedServer,
-  scriptedServer,
-  stream,
-} from '#tests/client/kit/scripted-server.ts'
+import { expect, test } from 'vitest'
+import { json, problem, stream } from '#tests/client/kit/scripted-server.ts'
 import { anOperation, OPERATION, OPERATIONS } from './kit/operations.ts'
-import { Terminal } from './kit/terminal.ts'
-
-let server: ScriptedServer
-let terminal: Terminal
-beforeEach(async () => {
-  server = await scriptedServer()
-  terminal = new Terminal({ DALSTON_SERVER: server.address, DALSTON_API_KEY: 'dk_test' })
-})
-afterEach(async () => {
-  terminal.close()
-  await server[Symbol.asyncDispose]()
-})
+import { server, terminal } from './kit/served.ts'
 
 const CANCELLED = anOperation('cancelled', { state: 'cancelled', bytes_done: 0, bytes_total: 0 })
 

@@ -1,27 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { ModelId } from '#protocol/ids.ts'
 import { CatalogModel } from '#protocol/model.ts'
-import { json, type ScriptedServer, scriptedServer, text } from '#tests/client/kit/scripted-server.ts'
+import { json, text } from '#tests/client/kit/scripted-server.ts'
 import { aModel } from '#tests/site/kit/builders.ts'
-import { Terminal } from './kit/terminal.ts'
-
-let server: ScriptedServer
-let terminal: Terminal
-beforeEach(async () => {
-  server = await scriptedServer()
-  terminal = new Terminal({
-    DALSTON_SERVER: server.address,
-    DALSTON_API_KEY: 'dk_test',
-    HF_ENDPOINT: server.address,
-  })
-})
-afterEach(async () => {
-  terminal.close()
-  await server[Symbol.asyncDispose]()
-})
+import { server, terminal } from './kit/served.ts'
 
 const SHA = 'c'.repeat(40)
 const NAME = 'owner/Tiny-Own'

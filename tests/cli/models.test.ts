@@ -1,33 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { ModelId } from '#protocol/ids.ts'
 import type { ModelOperationView } from '#protocol/model-order.ts'
-import {
-  json,
-  problem,
-  type ScriptedServer,
-  scriptedServer,
-  stream,
-} from '#tests/client/kit/scripted-server.ts'
+import { json, problem, stream } from '#tests/client/kit/scripted-server.ts'
 import { AGENT_ID, aModel, anAgent, anEngine } from '#tests/site/kit/builders.ts'
 import { anOperation, OPERATION, OPERATIONS } from './kit/operations.ts'
-import { Terminal } from './kit/terminal.ts'
-
-let server: ScriptedServer
-let terminal: Terminal
-beforeEach(async () => {
-  server = await scriptedServer()
-  terminal = new Terminal({
-    DALSTON_SERVER: server.address,
-    DALSTON_API_KEY: 'dk_test',
-    HF_ENDPOINT: server.address,
-  })
-})
-afterEach(async () => {
-  terminal.close()
-  await server[Symbol.asyncDispose]()
-})
+import { server, terminal } from './kit/served.ts'
 
 const event = (view: ModelOperationView) => `event: operation\ndata: ${JSON.stringify(view)}\n\n`
 

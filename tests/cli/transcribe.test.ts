@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import {
   AT,
   aDocument,
@@ -12,26 +12,15 @@ import {
   RESULT,
   snapshot,
 } from '#tests/client/kit/jobs.ts'
-import {
-  json,
-  problem,
-  type ScriptedServer,
-  scriptedServer,
-  sse,
-  stream,
-  text,
-} from '#tests/client/kit/scripted-server.ts'
+import { json, problem, sse, stream, text } from '#tests/client/kit/scripted-server.ts'
+import { server, terminal } from './kit/served.ts'
 import { Terminal } from './kit/terminal.ts'
 
 const JOB = `/v1/audio/transcriptions/${JOB_ID}`
 const CREATED = { id: JOB_ID, status: 'pending', name: 'a.wav', created_at: AT, stages: [] }
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is looked for.
 const ESCAPES = /\x1b\[\d*[AJ]/g
-let server: ScriptedServer
-let terminal: Terminal
-beforeEach(async () => {
-  server = await scriptedServer()
-  terminal = new Terminal({ DALSTON_SERVER: server.address, DALSTON_API_KEY: 'dk_test' })
+beforeEach(() => {
   server.on('POST /v1/audio/transcriptions', json(CREATED, 201))
   server.on(
     `GET ${JOB}/events`,
@@ -45,10 +34,6 @@ beforeEach(async () => {
   server.on(`GET ${JOB}/export/txt`, text('good morning'))
   server.on(`GET ${JOB}/export/srt`, text('1\n00:00:00,000 --> 00:00:01,000\ngood morning\n'))
   server.on(`GET ${JOB}`, json(aDocument(aFinishedJob(), 'good morning')))
-})
-afterEach(async () => {
-  terminal.close()
-  await server[Symbol.asyncDispose]()
 })
 
 test('[CLI1] the transcript is all of stdout; progress and the remark about the model are on stderr', async () => {
